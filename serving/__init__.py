@@ -1,0 +1,1 @@
+"""The contract of the served model, its client, the local server and version management."""
