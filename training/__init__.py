@@ -1,0 +1,1 @@
+"""From a prepared dataset to a calibrated, exported and evaluated model."""

@@ -1,0 +1,71 @@
+"""`python -m training …`: train, export, evaluate."""
+
+import logging
+import os
+import sys
+
+# Before anything imports TensorFlow: its C++ start-up notes are of no use to a user.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import cyclopts
+from data.manifest import ManifestError
+from rich.console import Console
+
+from training.settings import EvaluateSettings, ExportSettings, TrainSettings
+
+app = cyclopts.App(
+    name="python -m training",
+    help="""From a prepared dataset to an exported model.
+
+    The usual way, each step about as long as a coffee, a lunch, a coffee on two cores:
+
+        python -m data prepare SCANS --out prepared
+        python -m training train --data prepared --run runs/first
+        python -m training export --run runs/first --data prepared --models models/brain_tumor
+
+    Every flag is also an environment variable: TRAINING_TRAIN_SEED=7 is --seed 7.
+    """,
+    config=cyclopts.config.Env("TRAINING_"),
+)
+console = Console()
+
+
+@app.command
+def train(settings: TrainSettings) -> None:
+    """Fine-tune a backbone; the same command resumes an interrupted run.
+
+    TensorBoard: `tensorboard --logdir RUN/tensorboard`.
+    """
+    from training.train import train as run
+
+    weights = run(settings, console)
+    console.print(f"Trained weights: {weights}\nNext: python -m training export --help")
+
+
+@app.command
+def export(settings: ExportSettings) -> None:
+    """Calibrate a finished run on the validation split and publish it as the next version."""
+    from training.export import export as run
+
+    run(settings, console)
+
+
+@app.command
+def evaluate(settings: EvaluateSettings) -> None:
+    """Measure an exported version on any folder of scans, with 95 % intervals."""
+    from training.evaluate import evaluate as run
+
+    run(settings, console)
+
+
+def main() -> None:
+    """Run a command; what a user can mend is one line, not a stack trace."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        app()
+    except (ManifestError, ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"python -m training: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The network that is trained: grey image, random view, backbone, mean of the feature map, one logit."""
+
+from typing import Final
+
+import keras
+from keras import layers, ops
+
+from data.imaging import IMAGE_SIZE
+from training import efficientnet_lite
+from training.augment import RandomView
+
+LITE0: Final = "efficientnet_lite0"
+#: ITU-R 601 luma, the grey of Pillow's `convert("L")` up to rounding.
+LUMA: Final = (0.299, 0.587, 0.114)
+#: Backbones of `keras.applications`, whose ImageNet weights Keras downloads; input scaled to -1..1.
+APPLICATIONS: Final = {
+    "mobilenet_v2": keras.applications.MobileNetV2,
+    "resnet50_v2": keras.applications.ResNet50V2,
+}
+BACKBONES: Final = (LITE0, *APPLICATIONS)
+
+
+class Grey(layers.Layer):
+    """uint8 or float `[N, H, W, 3]`, 0..255 → grey float32 `[N, S, S, 1]`, 0..1.
+
+    Colour holds nothing of an MRI scan, only of the program that saved it.
+    """
+
+    def __init__(self, *, side: int, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.side = side
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Weigh the colours, then scale if asked."""
+        red, green, blue = (images[..., i : i + 1] for i in range(3))
+        to_float = lambda channel, weight: ops.cast(channel, "float32") * (weight / 255.0)  # noqa: E731
+        grey = to_float(red, LUMA[0]) + to_float(green, LUMA[1]) + to_float(blue, LUMA[2])
+        if self.side != images.shape[1]:
+            grey = ops.image.resize(grey, (self.side, self.side), antialias=True)
+        return grey
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """One channel, of the side asked for."""
+        return (input_shape[0], self.side, self.side, 1)
+
+
+def build_backbone(name: str, *, pretrained: bool = True) -> keras.Model:
+    """A backbone with ImageNet weights, ending at its last feature map.
+
+    Args:
+        name: one of `BACKBONES`. All but EfficientNet-Lite0 download their weights through Keras.
+        pretrained: false for random weights, when trained ones are loaded afterwards.
+    """
+    if name == LITE0:
+        backbone = efficientnet_lite.efficientnet_lite0()
+        if pretrained:
+            backbone.load_weights(efficientnet_lite.WEIGHTS)
+        return backbone
+    return APPLICATIONS[name](
+        include_top=False,
+        weights="imagenet" if pretrained else None,
+        input_shape=(None, None, 3),
+    )
+
+
+def normalise(grey: keras.KerasTensor, backbone: str) -> keras.KerasTensor:
+    """Grey 0..1 → what the backbone's ImageNet training saw: `(x - 127) / 128`, or -1..1."""
+    if backbone == LITE0:
+        return (grey * 255.0 - 127.0) / 128.0
+    return grey * 2.0 - 1.0
+
+
+def build_network(
+    backbone: str = LITE0,
+    *,
+    image_size: int = IMAGE_SIZE,
+    dropout: float = 0.3,
+    seed: int = 0,
+    pretrained: bool = True,
+) -> keras.Model:
+    """The whole network, from pixels to the logit of P(tumour).
+
+    The backbone runs in inference mode even while it is trained, so that its batch norms keep the
+    statistics of ImageNet: those of small batches, mixed from sources and distorted on purpose, would
+    be noise, and the folded graph that is served computes exactly what was trained.
+
+    Args:
+        backbone: one of `BACKBONES`.
+        image_size: side that the 224 pixels are scaled to; smaller trains faster.
+        dropout: rate before the last layer.
+        seed: of augmentation and dropout.
+        pretrained: start the backbone from ImageNet.
+
+    Returns:
+        A model from uint8 `[N, 224, 224, 3]`, RGB, to float32 `[N, 1]`, an uncalibrated logit. Its
+        sub-model is the layer `backbone`; `features` are the pooled float32 `[N, C]`.
+    """
+    inputs = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
+    x = Grey(side=image_size, name="grey")(inputs)
+    x = RandomView(seed=seed, name="random_view")(x)
+    x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
+    model = build_backbone(backbone, pretrained=pretrained)
+    model.name = "backbone"
+    x = model(x, training=False)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
+    x = layers.Dense(1, name="logit", dtype="float32")(x)
+    return keras.Model(inputs, x, name="tumour_network")

@@ -1,0 +1,206 @@
+"""The TensorFlow graph of a served version: frozen, batch norms folded, one core behind all signatures.
+
+Every signature of `serving.contract` calls the same frozen function, so that the weights are stored once
+and no two surfaces can disagree. TensorFlow Serving checks neither shapes nor lengths: the graph does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from serving.contract import (
+    CARD,
+    EXPLAIN,
+    IMAGE_SHAPE,
+    RGB,
+    RGB_BYTES,
+    SERVING_DEFAULT,
+    Label,
+    Risk,
+)
+from training.calibrate import Density, Operating, Platt
+from training.efficientnet_lite import fold
+from training.network import LITE0, LUMA, normalise
+
+Tensors = dict[str, tf.Tensor]
+
+
+class Classifier:
+    """A trained network with its batch norms folded, as plain TensorFlow."""
+
+    def __init__(self, network: keras.Model, backbone: str) -> None:
+        """Take the trained parts out of a network.
+
+        Args:
+            network: from `training.network.build_network`, trained, at the full image size.
+            backbone: its name; only EfficientNet-Lite0 is folded, others run as they are.
+        """
+        trained = network.get_layer("backbone")
+        self._name = backbone
+        self.backbone = fold(trained) if backbone == LITE0 else trained
+        kernel, bias = network.get_layer("logit").get_weights()
+        self.kernel = tf.constant(kernel)
+        self.bias = tf.constant(bias)
+
+    def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
+        """uint8 `[N, 224, 224, 3]` → float32 `[N, 7, 7, C]`."""
+        grey = tf.tensordot(tf.cast(images, tf.float32), tf.constant(LUMA) / 255.0, axes=1)
+        normalised = normalise(grey[..., None], self._name)
+        if self._name != LITE0:
+            normalised = tf.repeat(normalised, 3, axis=-1)
+        return self.backbone(normalised, training=False)
+
+    def features_and_logits(
+        self, images: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Pooled features `[N, C]` and raw logits `[N]` of a batch."""
+        features = tf.reduce_mean(self._maps(images), axis=[1, 2])
+        return features.numpy(), (features @ self.kernel + self.bias)[:, 0].numpy()
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8)], reduce_retracing=True
+    )
+    def _maps(self, images: tf.Tensor) -> tf.Tensor:
+        return self.feature_maps(images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Everything between a logit and the answer."""
+
+    platt: Platt
+    thresholds: Operating
+    density: Density
+
+
+def write_saved_model(
+    classifier: Classifier,
+    decision: Decision,
+    *,
+    card_json: str,
+    card_markdown: str,
+    folder: Path,
+) -> None:
+    """Write `saved_model.pb` and its siblings with all signatures of the contract.
+
+    Args:
+        classifier: the trained network.
+        decision: its calibration.
+        card_json: model card, machine-readable.
+        card_markdown: the same, for people.
+        folder: an existing empty folder.
+    """
+    core = _frozen_core(classifier, decision)
+    images_spec = tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8, name="images")
+    texts = lambda name: tf.TensorSpec((None,), tf.string, name=name)  # noqa: E731
+
+    @tf.function(input_signature=[images_spec])
+    def serving_default(images: tf.Tensor) -> Tensors:
+        answers = core(_checked(images))
+        del answers["heatmap"]
+        return answers
+
+    @tf.function(input_signature=[images_spec])
+    def explain(images: tf.Tensor) -> Tensors:
+        return core(_checked(images))
+
+    @tf.function(input_signature=[texts("rgb_bytes")])
+    def rgb(rgb_bytes: tf.Tensor) -> Tensors:
+        lengths = tf.strings.length(rgb_bytes)
+        whole = lengths == RGB_BYTES
+        # Only an element of another length is replaced: its neighbours in the batch keep their answer.
+        filled = tf.where(whole, rgb_bytes, tf.constant(bytes(RGB_BYTES)))
+        images = tf.reshape(tf.io.decode_raw(filled, tf.uint8), (-1, *IMAGE_SHAPE))
+        answers = core(images)
+        del answers["heatmap"]
+        refused = {
+            "probability": tf.constant(-1.0),
+            "label": tf.constant(""),
+            "risk": tf.constant(""),
+            "in_distribution": tf.constant(False),
+            "ood_score": tf.constant(-1.0),
+        }
+        answers = {name: tf.where(whole, answers[name], refused[name]) for name in answers}
+        sentence = tf.strings.join(
+            [
+                f"rgb_bytes must hold {RGB_BYTES} bytes, 224 rows of 224 RGB pixels, but holds ",
+                tf.strings.as_string(lengths),
+            ]
+        )
+        return answers | {"error": tf.where(whole, "", sentence)}
+
+    @tf.function(input_signature=[texts("format")])
+    def card(format: tf.Tensor) -> Tensors:
+        unknown = '{"error": "format must be json or markdown"}'
+        text = tf.where(format == "json", card_json, unknown)
+        return {"card": tf.where(format == "markdown", card_markdown, text)}
+
+    module = tf.Module()
+    tf.saved_model.save(
+        module,
+        str(folder),
+        signatures={SERVING_DEFAULT: serving_default, EXPLAIN: explain, RGB: rgb, CARD: card},
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _checked(images: tf.Tensor) -> tf.Tensor:
+    """Refuse, at run time, what TensorFlow Serving lets through: images of another shape.
+
+    The placeholder hides the shape that the signature promises, without which the check would be
+    optimised away as always true.
+    """
+    hidden = tf.compat.v1.placeholder_with_default(images, [None] * 4)
+    return tf.ensure_shape(hidden, (None, *IMAGE_SHAPE))
+
+
+def _frozen_core(classifier: Classifier, decision: Decision) -> Any:
+    """One concrete function from images to every output of `explain`, weights as constants."""
+    platt, thresholds, density = decision.platt, decision.thresholds, decision.density
+    mean = tf.constant(density.mean, tf.float32)
+    directions = tf.constant(density.directions, tf.float32)
+    gains = tf.constant(density.gains, tf.float32)
+
+    def calibrated(logits: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(platt.slope * logits + platt.intercept)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8)])
+    def answer(images: tf.Tensor) -> Tensors:
+        maps = classifier.feature_maps(images)
+        features = tf.reduce_mean(maps, axis=[1, 2])
+        probability = calibrated(tf.matmul(features, classifier.kernel)[:, 0] + classifier.bias)
+        away = features - mean
+        along = tf.matmul(away, directions)
+        raw = tf.linalg.matvec(along**2, gains) + density.precision * tf.reduce_sum(away**2, axis=1)
+        score = (raw / 2 - density.centre) / density.spread
+        risk = tf.where(
+            probability < thresholds.low,
+            Risk.LOW,
+            tf.where(probability < thresholds.high, Risk.MEDIUM, Risk.HIGH),
+        )
+        return {
+            "probability": probability,
+            "label": tf.where(probability >= thresholds.label, Label.TUMOR, Label.NO_TUMOR),
+            "risk": risk,
+            "in_distribution": score <= 1.0,
+            "ood_score": score,
+            # The logit is the mean of these local logits (class activation map, Zhou et al. 2016).
+            "heatmap": calibrated(
+                tf.tensordot(maps, classifier.kernel[:, 0], axes=1) + classifier.bias
+            ),
+        }
+
+    concrete = answer.get_concrete_function()
+    frozen = convert_variables_to_constants_v2(concrete)
+    names = sorted(concrete.structured_outputs)
+
+    def call(images: tf.Tensor) -> Tensors:
+        return dict(zip(names, frozen(images), strict=True))
+
+    return call

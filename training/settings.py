@@ -1,0 +1,83 @@
+"""Settings of the training programs: flags and environment variables (`TRAINING_…`) of the same name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cyclopts
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What one training run depends on; written to `settings.json` in its folder."""
+
+    data: Path
+    """Dataset written by `python -m data prepare`."""
+
+    run: Path
+    """Folder of this run: checkpoints, TensorBoard, trained weights. An unfinished run is resumed."""
+
+    backbone: Literal["efficientnet_lite0", "mobilenet_v2", "resnet50_v2"] = "efficientnet_lite0"
+    """EfficientNet-Lite0 ships with the repository; for the others Keras downloads ImageNet weights."""
+
+    head_epochs: int = 2
+    """Epochs of the head alone, backbone frozen."""
+
+    epochs: int = 16
+    """Epochs of the whole network at `--image-size`."""
+
+    full_size_epochs: int = 5
+    """Epochs at the full 224 pixels at the end."""
+
+    image_size: int = 160
+    """Side in pixels during the first two stages: half the cost of 224."""
+
+    views_per_epoch: int = 4000
+    """Random views drawn in an epoch, both classes alike, sources by the root of their size."""
+
+    batch_size: int = 32
+    """Views in a step."""
+
+    weight_decay: float = 0.02
+    """Decoupled weight decay (AdamW)."""
+
+    patience: int = 6
+    """Epochs without a lower validation loss before a stage ends early."""
+
+    seed: int = 2024
+    """Of draws, augmentation, dropout and the head's first weights."""
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """From which run to which model."""
+
+    run: Path
+    """Folder of a finished run."""
+
+    data: Path
+    """The dataset that it was trained on."""
+
+    models: Path = Path("models/brain_tumor")
+    """Base path of the model; the next version appears in it."""
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Which version on which scans."""
+
+    model: Path
+    """Version directory, for example `models/brain_tumor/1`."""
+
+    data: Path
+    """Folder with `yes/` and `no/`, at any depth below; its `manifest.csv`, or that of the folder above,
+    tells which scans belong together."""
+
+    json: Path | None = None
+    """File to write the report to."""
+
+    batch_size: int = 32
+    """Scans a call."""

@@ -1,0 +1,232 @@
+"""Fine-tune a backbone on a prepared dataset.
+
+    python -m training train --data prepared --run runs/lite0
+
+Three stages, each with its own cosine schedule: the new head alone; everything, at a reduced image size
+and with learning rates that fall towards the stem; everything at full size. A stage keeps the weights
+of its best epoch by the validation loss, which weighs classes and sources as training does.
+
+Interrupted, the same command goes on where it stopped. About an hour on two cores.
+"""
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import keras
+from data.manifest import Split, dataset_hash
+from rich.console import Console
+
+from data.imaging import IMAGE_SIZE
+from training.network import build_network
+from training.scans import ScanSet, Views, load_split
+from training.settings import TrainSettings
+
+#: File names inside a run's folder.
+SETTINGS_FILE: Final = "settings.json"
+WEIGHTS_FILE: Final = "trained.weights.h5"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One `fit` with its own schedule.
+
+    Attributes:
+        name: names its files.
+        epochs: at most this many, fewer when the validation loss stops falling.
+        image_size: side that scans are scaled to, in pixels.
+        learning_rate: of the head at the start.
+        backbone_rate: fraction of it for the last layer of the backbone; 0 freezes the backbone.
+        stem_rate: fraction of that for the first layer; layers between are spaced geometrically.
+    """
+
+    name: str
+    epochs: int
+    image_size: int
+    learning_rate: float
+    backbone_rate: float = 0.0
+    stem_rate: float = 0.1
+
+
+def stages(settings: TrainSettings) -> tuple[Stage, ...]:
+    """The staged unfreezing, scaled to the epochs asked for."""
+    return (
+        Stage(
+            name="head",
+            epochs=settings.head_epochs,
+            image_size=settings.image_size,
+            learning_rate=3e-3,
+        ),
+        Stage(
+            name="finetune",
+            epochs=settings.epochs,
+            image_size=settings.image_size,
+            learning_rate=1e-3,
+            backbone_rate=0.5,
+        ),
+        Stage(
+            name="full_size",
+            epochs=settings.full_size_epochs,
+            image_size=IMAGE_SIZE,
+            learning_rate=2e-4,
+            backbone_rate=0.5,
+        ),
+    )
+
+
+class DiscriminativeAdamW(keras.optimizers.AdamW):
+    """AdamW whose learning rate is scaled for each variable (Howard and Ruder, 2018, arXiv:1801.06146).
+
+    Args:
+        rates: factor by variable path; 1 where a path is missing.
+    """
+
+    def __init__(self, *, rates: dict[str, float], **options: object) -> None:
+        super().__init__(**options)
+        self._rates = rates
+
+    def update_step(
+        self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: object
+    ) -> None:
+        """Scale the rate, then step as AdamW does."""
+        factor = self._rates.get(variable.path, 1.0)
+        super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[operator]
+
+
+def train(settings: TrainSettings, console: Console) -> Path:
+    """Run or resume a training.
+
+    Returns:
+        The file with the trained weights, inside `settings.run`.
+
+    Raises:
+        SettingsChangedError: the run's folder was begun with other settings.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    run = settings.run
+    run.mkdir(parents=True, exist_ok=True)
+    training = load_split(settings.data, Split.TRAIN, keep_doubtful=False)
+    validation = load_split(settings.data, Split.VAL, keep_doubtful=False)
+    _remember(settings, training)
+    console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
+    weights: Path | None = None
+    for stage in stages(settings):
+        if not stage.epochs:
+            continue
+        best = run / f"{stage.name}.weights.h5"
+        if not (run / f"{stage.name}.done").exists():
+            console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
+            _fit(stage, settings, training, validation, start=weights, best=best)
+            (run / f"{stage.name}.done").touch()
+        weights = best
+    if weights is None:
+        raise ValueError("Every stage has 0 epochs: nothing to train. Give --epochs.")
+    network = build_network(settings.backbone, pretrained=False)
+    network.load_weights(weights)
+    network.save_weights(run / WEIGHTS_FILE)
+    return run / WEIGHTS_FILE
+
+
+class SettingsChangedError(ValueError):
+    """A run's folder belongs to a training with other settings or other data."""
+
+
+def _remember(settings: TrainSettings, training: ScanSet) -> None:
+    """Write the run's settings, or check that they are still the same."""
+    path = settings.run / SETTINGS_FILE
+    now = asdict(settings) | {"data_hash": dataset_hash(training.scans)}
+    text = json.dumps(now, indent=2, default=str) + "\n"
+    if path.exists() and path.read_text() != text:
+        raise SettingsChangedError(
+            f"{settings.run} was begun with other settings or data. "
+            "Resume it with those of its settings.json, or choose another --run."
+        )
+    path.write_text(text)
+
+
+def _fit(
+    stage: Stage,
+    settings: TrainSettings,
+    training: ScanSet,
+    validation: ScanSet,
+    *,
+    start: Path | None,
+    best: Path,
+) -> None:
+    network = build_network(
+        settings.backbone,
+        image_size=stage.image_size,
+        seed=settings.seed,
+        pretrained=start is None,
+    )
+    if start is not None:
+        network.load_weights(start)
+    backbone = network.get_layer("backbone")
+    backbone.trainable = stage.backbone_rate > 0
+    views = Views(
+        training,
+        batch_size=settings.batch_size,
+        draws=settings.views_per_epoch,
+        seed=settings.seed,
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=stage.epochs * len(views),
+        warmup_target=stage.learning_rate,
+        warmup_steps=max(1, len(views) // 2),
+        alpha=0.01,
+    )
+    optimizer = DiscriminativeAdamW(
+        rates=_rates(backbone, stage),
+        learning_rate=schedule,
+        weight_decay=settings.weight_decay,
+        clipnorm=1.0,
+    )
+    network.compile(
+        optimizer=optimizer,
+        loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
+        weighted_metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+    )
+    epochs_file = best.parent / f"{stage.name}.csv"
+    past = _past_losses(epochs_file)
+    network.fit(
+        views,
+        validation_data=Views(validation, batch_size=64),
+        epochs=stage.epochs,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(best.parent / f"{stage.name}.backup"),
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: views.draw(epoch)),
+            keras.callbacks.ModelCheckpoint(
+                str(best),
+                monitor="val_loss",
+                save_best_only=True,
+                save_weights_only=True,
+                initial_value_threshold=min(past, default=None),
+            ),
+            keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
+            keras.callbacks.CSVLogger(str(epochs_file), append=True),
+            keras.callbacks.TensorBoard(str(best.parent / "tensorboard" / stage.name)),
+            keras.callbacks.TerminateOnNaN(),
+        ],
+    )
+
+
+def _rates(backbone: keras.Model, stage: Stage) -> dict[str, float]:
+    """Learning-rate factors, falling geometrically from the last layer of the backbone to the first."""
+    variables = [variable.path for layer in backbone.layers for variable in layer.weights]
+    last = max(1, len(variables) - 1)
+    return {
+        path: stage.backbone_rate * stage.stem_rate ** (1 - i / last)
+        for i, path in enumerate(variables)
+    }
+
+
+def _past_losses(epochs_file: Path) -> Iterable[float]:
+    """Validation losses of the epochs before an interruption."""
+    if not epochs_file.exists():
+        return []
+    with epochs_file.open() as file:
+        return [float(row["val_loss"]) for row in csv.DictReader(file)]
