@@ -8,9 +8,10 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import cyclopts
-from data.manifest import ManifestError
 from rich.console import Console
 
+from data.manifest import ManifestError
+from training.errors import TrainingError
 from training.settings import EvaluateSettings, ExportSettings, TrainSettings
 
 app = cyclopts.App(
@@ -63,7 +64,7 @@ def main() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         app()
-    except (ManifestError, ValueError, OSError, RuntimeError) as error:
+    except (ManifestError, TrainingError, OSError) as error:
         sys.exit(f"python -m training: {error}")
 
 

@@ -13,15 +13,16 @@ from typing import Final
 
 import numpy as np
 import tensorflow as tf
-from data.manifest import Split, read_manifest
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from serving.versions import new_version
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+from data.manifest import Split, read_manifest
 from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
+from serving.versions import new_version
 from training.calibrate import choose_thresholds, fit_density, fit_platt
+from training.errors import ExportError, RunError
 from training.metrics import Report, report
 from training.model_card import build_card, render_json, render_markdown
 from training.network import build_network
@@ -39,10 +40,6 @@ CARD_MARKDOWN: Final = "model_card.md"
 TOLERANCE: Final = 1e-4
 
 
-class ExportError(RuntimeError):
-    """The version was not written; the message says why."""
-
-
 def export(settings: ExportSettings, console: Console) -> Path:
     """Write the next version of a model from a finished run.
 
@@ -50,11 +47,12 @@ def export(settings: ExportSettings, console: Console) -> Path:
         The new version directory.
 
     Raises:
-        ExportError: the run is not finished, or the graph does not compute what was trained.
+        RunError: the run is not finished.
+        ExportError: the graph does not compute what was trained.
     """
     weights = settings.run / WEIGHTS_FILE
     if not weights.exists():
-        raise ExportError(f"{weights} is missing. Finish the run with `python -m training train`.")
+        raise RunError(f"{weights} is missing. Finish the run with `python -m training train`.")
     run = json.loads((settings.run / SETTINGS_FILE).read_text())
     network = build_network(run["backbone"], pretrained=False)
     network.load_weights(weights)

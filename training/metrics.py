@@ -9,6 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 RESAMPLES: Final = 2000
 CONFIDENCE: Final = 0.95
+#: Keys of the figures in a `Report`.
+METRICS: Final = ("auc", "accuracy", "sensitivity", "specificity")
 
 
 class Figure(TypedDict):
@@ -78,6 +80,15 @@ def report(
         no_tumor=int((~truth).sum()),
         **figures,  # type: ignore[typeddict-item]
     )
+
+
+def figure_text(figure: Figure) -> str:
+    """`0.981 (0.973–0.988)`, or a dash where a metric is not defined (one class only)."""
+    if figure["value"] is None:
+        return "–"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
 
 
 def _resampled_weights(groups: list[str], seed: int) -> Iterator[NDArray[np.float64]]:

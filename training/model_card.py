@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from data.manifest import Scan, dataset_hash
-
 from serving.contract import MODEL_NAME
 from training.calibrate import (
     COMPONENTS,
@@ -18,7 +17,7 @@ from training.calibrate import (
     Operating,
     Platt,
 )
-from training.metrics import Figure, Report
+from training.metrics import METRICS, Report, figure_text
 
 Card = dict[str, Any]
 
@@ -167,17 +166,8 @@ def render_markdown(card: Card) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figure_text(figure: Figure) -> str:
-    """`0.981 (0.973–0.988)`, or a dash where a metric is not defined (one class only)."""
-    if figure["value"] is None:
-        return "–"
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
-
-
 def _row(name: str, report: Report) -> str:
-    figures = (report[key] for key in ("auc", "accuracy", "sensitivity", "specificity"))  # type: ignore[literal-required]
+    figures = (report[metric] for metric in METRICS)  # type: ignore[literal-required]
     cells = [name, str(report["n"]), str(report["groups"]), *map(figure_text, figures)]
     return f"| {' | '.join(cells)} |"
 

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import keras
 import numpy as np
-from data.manifest import Scan, Split, dataset_hash, read_manifest
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
 from data.labels import Label
+from data.manifest import Scan, Split, dataset_hash, read_manifest
 from serving.contract import IMAGE_SHAPE
 
 #: Labels that are probably wrong or not decidable from the slice: left out of training and of the

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Final
 
 import keras
-from data.manifest import Split, dataset_hash
 from rich.console import Console
 
 from data.imaging import IMAGE_SIZE
+from data.manifest import Split, dataset_hash
+from training.errors import RunError
 from training.network import build_network
 from training.scans import ScanSet, Views, load_split
 from training.settings import TrainSettings
@@ -92,7 +93,9 @@ class DiscriminativeAdamW(keras.optimizers.AdamW):
         self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: object
     ) -> None:
         """Scale the rate, then step as AdamW does."""
-        factor = self._rates.get(variable.path, 1.0)
+        # TensorFlow hands over its own variable, which has lost Keras' path; the index finds it.
+        path = self._trainable_variables[self._get_variable_index(variable)].path
+        factor = self._rates.get(path, 1.0)
         super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[operator]
 
 
@@ -103,7 +106,7 @@ def train(settings: TrainSettings, console: Console) -> Path:
         The file with the trained weights, inside `settings.run`.
 
     Raises:
-        SettingsChangedError: the run's folder was begun with other settings.
+        RunError: the run's folder was begun with other settings, or every stage has 0 epochs.
     """
     keras.utils.set_random_seed(settings.seed)
     run = settings.run
@@ -123,15 +126,11 @@ def train(settings: TrainSettings, console: Console) -> Path:
             (run / f"{stage.name}.done").touch()
         weights = best
     if weights is None:
-        raise ValueError("Every stage has 0 epochs: nothing to train. Give --epochs.")
+        raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
     network = build_network(settings.backbone, pretrained=False)
     network.load_weights(weights)
     network.save_weights(run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
-
-
-class SettingsChangedError(ValueError):
-    """A run's folder belongs to a training with other settings or other data."""
 
 
 def _remember(settings: TrainSettings, training: ScanSet) -> None:
@@ -140,7 +139,7 @@ def _remember(settings: TrainSettings, training: ScanSet) -> None:
     now = asdict(settings) | {"data_hash": dataset_hash(training.scans)}
     text = json.dumps(now, indent=2, default=str) + "\n"
     if path.exists() and path.read_text() != text:
-        raise SettingsChangedError(
+        raise RunError(
             f"{settings.run} was begun with other settings or data. "
             "Resume it with those of its settings.json, or choose another --run."
         )

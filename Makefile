@@ -1,0 +1,68 @@
+# Everything a clone needs; `make help` lists it. The environment lives in .venv.
+
+PYTHON ?= python3.11
+PORT ?= 7860
+GRPC_PORT ?= 8500
+REST_PORT ?= 8501
+# Dataset sources for `make train`, for example SCANS="~/scans/hospital ~/scans/web".
+SCANS ?=
+DATASET ?= prepared
+RUN ?= runs/latest
+
+BIN := .venv/bin
+MODELS := models/brain_tumor
+# TensorFlow's C++ start-up notes say nothing to a user.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+# `wait -n` ends the demo when either process ends.
+SHELL := bash
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench train lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PORT=$(PORT) GRPC_PORT=$(GRPC_PORT) REST_PORT=$(REST_PORT) move the demo, for example:"
+	@echo "  make demo PORT=8080"
+
+demo: $(BIN)/.installed ## model server and page on http://127.0.0.1:7860; Ctrl-C ends both
+	@$(BIN)/python -m serving run --model-base-path $(MODELS) \
+	  --port $(GRPC_PORT) --rest-api-port $(REST_PORT) & server=$$!; \
+	$(BIN)/python -m ui --server 127.0.0.1:$(GRPC_PORT) --port $(PORT) & page=$$!; \
+	trap 'kill $$server $$page 2>/dev/null; wait' EXIT; trap 'exit 0' INT TERM; \
+	wait -n $$server $$page
+
+test: $(BIN)/.installed-dev ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed-dev ## ruff and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(BIN)/.installed ## throughput ratios, measured side by side in one run
+	$(BIN)/python -m serving bench --model-base-path $(MODELS)
+
+train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, train and export the next version
+	@test -n "$(SCANS)" || { echo 'make train needs SCANS="FOLDER…", folders with yes/ and no/'; exit 2; }
+	$(BIN)/python -m data prepare $(SCANS) --out $(DATASET)
+	$(BIN)/python -m training train --data $(DATASET) --run $(RUN)
+	$(BIN)/python -m training export --run $(RUN) --data $(DATASET) --models $(MODELS)
+
+lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
+	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
+	  pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
+	  -c requirements.txt --group dev -o requirements-dev.txt
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(BIN)/.installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(BIN)/.installed-dev: requirements-dev.txt $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,17 @@
+"""What a user of the training programs can mend; the message says how."""
+
+
+class TrainingError(Exception):
+    """The root of this room's errors."""
+
+
+class RunError(TrainingError):
+    """A run's folder belongs to a training with other settings or data, or holds no finished run."""
+
+
+class ExportError(TrainingError):
+    """The version was not published, because its graph does not compute what was trained."""
+
+
+class EvaluationError(TrainingError):
+    """There is no such version, or nothing to measure it on."""
