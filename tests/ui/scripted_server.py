@@ -1,0 +1,136 @@
+"""A real gRPC model server that does as it is told: the answers and the faults of a model server.
+
+Probability is the mean brightness over 255, so that a test knows the answer from the picture.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+
+from serving.contract import IMAGE_SHAPE
+from serving.wire import messages_pb2 as wire
+
+VERSION = 7
+LOW, LABEL, HIGH = 0.25, 0.5, 0.75
+#: How long the server sits on a request when told to hang.
+HANG_S = 30.0
+
+STATUS_OF_FAULT = {
+    "busy": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "missing": grpc.StatusCode.NOT_FOUND,
+    "rejects": grpc.StatusCode.INVALID_ARGUMENT,
+}
+
+
+@dataclass
+class ScriptedServer:
+    """What the server does next, set by the test.
+
+    Attributes:
+        address: where it listens.
+        behaviour: "answers", "hangs", "nan", "wrong_shape", "unknown_label" or one of
+            `STATUS_OF_FAULT`.
+        in_distribution: what it says of every image.
+    """
+
+    address: str = ""
+    behaviour: str = "answers"
+    in_distribution: bool = True
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if status := STATUS_OF_FAULT.get(self.behaviour):
+            context.abort(status, "as told")
+        response = wire.PredictResponse(model_spec=request.model_spec)
+        response.model_spec.version.value = VERSION
+        if request.model_spec.signature_name == "card":
+            thresholds = {"low": LOW, "label": LABEL, "high": HIGH}
+            card = json.dumps({"model": "brain_tumor", "thresholds": thresholds}).encode()
+            response.outputs["card"].CopyFrom(_strings([card]))
+            return response
+        if self.behaviour == "hangs":
+            self.release.wait(HANG_S)
+        pixels = np.frombuffer(request.inputs["images"].tensor_content, np.uint8)
+        probabilities = pixels.reshape(-1, *IMAGE_SHAPE).mean((1, 2, 3)) / 255
+        if self.behaviour == "nan":
+            probabilities = np.full_like(probabilities, np.nan)
+        if self.behaviour == "wrong_shape":
+            probabilities = np.repeat(probabilities, 2)
+        labels = [b"tumor" if p >= LABEL else b"no_tumor" for p in probabilities]
+        if self.behaviour == "unknown_label":
+            labels = [b"banana"] * len(labels)
+        risks = [b"low" if p < LOW else b"medium" if p < HIGH else b"high" for p in probabilities]
+        outputs = response.outputs
+        outputs["probability"].CopyFrom(_floats(probabilities))
+        outputs["label"].CopyFrom(_strings(labels))
+        outputs["risk"].CopyFrom(_strings(risks))
+        outputs["ood_score"].CopyFrom(_floats(np.full(len(labels), 0.5)))
+        outputs["in_distribution"].CopyFrom(
+            wire.TensorProto(
+                dtype=wire.DT_BOOL,
+                tensor_shape=_shape(len(labels)),
+                bool_val=[self.in_distribution] * len(labels),
+            )
+        )
+        return response
+
+    def status(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if self.behaviour == "missing":
+            context.abort(grpc.StatusCode.NOT_FOUND, "as told")
+        state = wire.ModelVersionStatus(version=VERSION, state="AVAILABLE")
+        return wire.GetModelStatusResponse(model_version_status=[state])
+
+
+@contextmanager
+def scripted_server(port: int) -> Iterator[ScriptedServer]:
+    """Run a scripted server on a port."""
+    scripted = ScriptedServer(address=f"127.0.0.1:{port}")
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                "tensorflow.serving.PredictionService",
+                {"Predict": _unary(scripted.predict, wire.PredictRequest)},
+            ),
+            grpc.method_handlers_generic_handler(
+                "tensorflow.serving.ModelService",
+                {"GetModelStatus": _unary(scripted.status, wire.GetModelStatusRequest)},
+            ),
+        )
+    )
+    assert server.add_insecure_port(scripted.address) == port
+    server.start()
+    try:
+        yield scripted
+    finally:
+        scripted.release.set()
+        server.stop(grace=None).wait()
+
+
+def _unary(answer: Any, request: Any) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        answer, request.FromString, lambda message: message.SerializeToString()
+    )
+
+
+def _shape(length: int) -> Any:
+    return wire.TensorShapeProto(dim=[wire.TensorShapeProto.Dim(size=length)])
+
+
+def _floats(values: Any) -> Any:
+    return wire.TensorProto(
+        dtype=wire.DT_FLOAT, tensor_shape=_shape(len(values)), float_val=list(values)
+    )
+
+
+def _strings(values: list[bytes]) -> Any:
+    return wire.TensorProto(
+        dtype=wire.DT_STRING, tensor_shape=_shape(len(values)), string_val=values
+    )

@@ -1,0 +1,84 @@
+"""`python -m ui --server ADDR`: the page and the HTTP API."""
+
+import os
+import secrets
+import signal
+import socket
+import sys
+
+import cyclopts
+import uvicorn
+
+from ui.app import create_app
+from ui.settings import Settings, from_environment, unknown_variables
+
+_HELP = """Serve the page and the HTTP API.
+
+The page is at `/`, the API at `POST /` and `POST /upload`, its documentation at `/docs`, the health check
+at `/healthz`. The model server may start later, go away and come back.
+
+Examples, the first with `python -m serving run` in another terminal:
+
+    python -m ui
+    python -m ui --server models.internal:8500 --host 0.0.0.0
+    UI_SERVER=http://models.internal:8501 python -m ui --port 8080
+"""
+#: An open page holds a connection that never ends by itself.
+_DRAIN_S = 5
+
+app = cyclopts.App(
+    name="python -m ui", help=_HELP, help_format="markdown", config=from_environment()
+)
+
+
+@app.default
+def main(settings: Settings | None = None) -> int:
+    """Listen until SIGTERM or Ctrl-C."""
+    settings = settings or Settings()
+    if unknown := unknown_variables(os.environ):
+        print(f"Unknown environment variable: {', '.join(unknown)}. See --help.", file=sys.stderr)
+        return 1
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        print(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Choose another with --host and --port.",
+            file=sys.stderr,
+        )
+        return 1
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+    # Uvicorn drains on SIGTERM, then raises the signal again for whoever handled it before.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with listener:
+        print(f"Page and API on http://{settings.host}:{settings.port}", flush=True)
+        if settings.share:
+            print(f"Public address: {_share(settings)}", flush=True)
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            print("Stopped.")
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _share(settings: Settings) -> str:
+    from gradio import networking
+
+    return networking.setup_tunnel(
+        "127.0.0.1", settings.port, secrets.token_urlsafe(32), None, None
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(app())

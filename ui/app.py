@@ -1,0 +1,161 @@
+"""The HTTP application: the API's routes around one `Analyser`, and the Gradio page at `/`."""
+
+import os
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, Field
+
+from data.imaging import MAX_FILE_BYTES
+from serving import errors
+from serving.client import Client
+from ui.analyse import DISCLAIMER, Analyser, Analysis, AnalysisError, ModelVersion, failed_server
+from ui.docs import docs_page
+from ui.guard import GradioGate, SecurityHeaders
+from ui.page import build_page, page_options
+from ui.replies import ERRORS_OF_ANALYSIS, ErrorBody, error_reply
+from ui.settings import Settings
+from ui.uploads import FIELD, BodyLimit, WaitingScans, read_upload
+
+_DESCRIPTION = (
+    f"Send one MRI slice as PNG, JPEG or WebP, up to {MAX_FILE_BYTES // 2**20} MB, and get the model's "
+    f"answer. Files are read in memory, never written to disk, never logged. {DISCLAIMER}"
+)
+_UPLOAD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {FIELD: {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+class Health(BaseModel):
+    """The front end is up and a version of the model is ready."""
+
+    status: str = Field(examples=["ok"])
+    model: ModelVersion
+    versions: dict[int, str] = Field(
+        description="State of every version on the model server.", examples=[{"1": "AVAILABLE"}]
+    )
+
+
+class UploadedScan(BaseModel):
+    """Where the page finds its upload again."""
+
+    token: str
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application; nothing is sent to the model server before the first request.
+
+    Args:
+        settings: addresses and limits.
+
+    Returns:
+        An ASGI application for `uvicorn`.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it wherever it would call home
+    client = Client(settings.server, model=settings.model, timeout_s=settings.timeout_s)
+    analyser = Analyser(client, settings.model)
+    waiting = WaitingScans()
+    app = FastAPI(
+        title="Brain-tumour classifier",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        root_path=settings.root_path,
+        responses={500: {"model": ErrorBody, "description": "An error of ours, without details."}},
+    )
+    _add_api(app, analyser)
+    _add_page_upload(app, analyser, waiting)
+    _add_error_replies(app)
+    # The last one added is the outermost.
+    app.add_middleware(GradioGate)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"]
+    )
+    app.add_middleware(SecurityHeaders)
+    return gr.mount_gradio_app(
+        app,
+        build_page(analyser, waiting),
+        path="/",
+        root_path=settings.root_path or None,
+        **page_options(),
+    )
+
+
+def _add_api(app: FastAPI, analyser: Analyser) -> None:
+    async def analyse(request: Request) -> Analysis:
+        """Send one image file as multipart/form-data and read the model's answer."""
+        payload = await read_upload(request)
+        return await run_in_threadpool(analyser.analyse, payload)
+
+    for path, summary in (("/", "Analyse a scan"), ("/upload", "The same, under another name")):
+        sample = {"lang": "Shell", "source": f"curl -F {FIELD}=@scan.png http://HOST:7860{path}"}
+        app.post(
+            path,
+            summary=summary,
+            operation_id="analyse" if path == "/" else "upload",
+            responses=ERRORS_OF_ANALYSIS,
+            openapi_extra=_UPLOAD_FORM | {"x-codeSamples": [sample]},
+        )(analyse)
+
+    @app.get(
+        "/healthz",
+        summary="Is a model ready",
+        responses={503: {"model": ErrorBody, "description": "No version of the model is ready."}},
+    )
+    def healthz() -> Health:
+        """200 if the model server has a version that answers, 503 otherwise."""
+        try:
+            versions = analyser.client.status()
+        except errors.ServingError as error:
+            raise failed_server(error) from error
+        ready = [version for version, state in versions.items() if state == "AVAILABLE"]
+        if not ready:
+            raise failed_server(errors.ModelNotFound())
+        newest = ModelVersion(name=analyser.model, version=max(ready))
+        return Health(status="ok", model=newest, versions=versions)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+
+def _add_page_upload(app: FastAPI, analyser: Analyser, waiting: WaitingScans) -> None:
+    # Gradio's own upload writes every file to disk under the name its sender chose.
+    @app.post("/page/scan", include_in_schema=False)
+    async def upload_from_page(request: Request) -> UploadedScan:
+        payload = await read_upload(request)
+        scan = await run_in_threadpool(analyser.prepare, payload)
+        return UploadedScan(token=waiting.put(scan))
+
+
+def _add_error_replies(app: FastAPI) -> None:
+    @app.exception_handler(AnalysisError)
+    def known(request: Request, error: AnalysisError) -> Response:
+        return error_reply(error)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return error_reply(AnalysisError(422, "bad_request", "The request could not be read."))
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> Response:
+        return error_reply(
+            AnalysisError(500, "internal_error", "Something went wrong on our side.")
+        )

@@ -1,0 +1,9 @@
+// One listener for all buttons of the gallery.
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-sample]");
+  if (!button) return;
+  const answer = document.getElementById("answer");
+  answer?.setAttribute("aria-busy", "true");
+  answer?.scrollIntoView({ block: "nearest" }); // on a phone it lies above the gallery
+  trigger("sample", { number: Number(button.dataset.sample) });
+});

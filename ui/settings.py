@@ -1,0 +1,53 @@
+"""Settings of `python -m ui`: flags and environment variables (`UI_…`) of the same name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Annotated, Final
+
+import cyclopts
+from cyclopts import Parameter, validators
+
+from serving.contract import MODEL_NAME
+
+_PREFIX: Final = "UI_"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one front end depends on."""
+
+    server: str = "127.0.0.1:8500"
+    """Model server: `HOST:PORT` for gRPC, `http://HOST:PORT` for REST."""
+
+    model: str = MODEL_NAME
+    """Name under which the server serves the model."""
+
+    timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 10.0
+    """Seconds the model may take for one scan before the user gets an error."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` lets other machines in."""
+
+    port: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))] = 7860
+    """Port to listen on."""
+
+    root_path: str = ""
+    """Path under which a reverse proxy publishes the page, for example `/scans`."""
+
+    cors_origins: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    """Origins whose pages may call the API from a browser, for example `https://clinic.example`."""
+
+    share: Annotated[bool, Parameter(negative=())] = False
+    """Publish the page on a temporary public gradio.live address: everyone who knows it can use it."""
+
+
+def from_environment() -> cyclopts.config.Env:
+    """Where the command line looks for settings that no flag gives."""
+    return cyclopts.config.Env(_PREFIX, command=False)
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """The variables that look like settings but are none: a misspelt one must not pass silently."""
+    known = {_PREFIX + field.name.upper() for field in fields(Settings)}
+    return sorted(name for name in environment if name.startswith(_PREFIX) and name not in known)
