@@ -1,0 +1,120 @@
+"""The manifest of a prepared dataset: one row a scan, and the hash that names the whole."""
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from data.labels import Label
+
+MANIFEST: Final = "manifest.csv"
+
+
+class DatasetError(Exception):
+    """A dataset or its sources cannot be used; the message is one line and says what to do."""
+
+
+class Split(StrEnum):
+    """Part of a dataset: what may be learnt from, what chooses thresholds, what is only judged."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """One prepared scan.
+
+    Attributes:
+        path: PNG, posix, relative to the dataset's folder, like `train/yes/cheng_0001.png`.
+        label: its class.
+        source: where it comes from: a scanner, a hospital, a published collection.
+        split: the part it is in.
+        group: scans of one group show the same picture or the same series; never split.
+        patient: name of the patient (or of a set of patients) as the source gives it, or empty.
+            Scans of one patient are in one split, whatever their groups.
+        sequence: `t1c`, `flair` and the like as the source gives it, or empty.
+        flag: doubts about the label, separated by `;`, or empty.
+        sha256: of the original file.
+        origin: the original's path relative to its SOURCE.
+    """
+
+    path: str
+    label: Label
+    source: str
+    split: Split
+    group: str
+    patient: str = ""
+    sequence: str = ""
+    flag: str = ""
+    sha256: str
+    origin: str
+
+
+COLUMNS: Final = tuple(field.name for field in fields(Scan))
+
+
+def read_manifest(folder: Path) -> list[Scan]:
+    """Read the manifest of a prepared dataset.
+
+    Args:
+        folder: what `python -m data prepare … --out` wrote.
+
+    Raises:
+        DatasetError: there is no manifest, it has other columns, or a row is malformed.
+    """
+    path = folder / MANIFEST
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            if missing:
+                raise DatasetError(
+                    f"{path} is not the manifest of a prepared dataset: it lacks "
+                    f"{', '.join(missing)}. Run `python -m data prepare` on that folder first."
+                )
+            return [_scan(row, path, reader.line_num) for row in reader]
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(
+            f"{folder} holds no {MANIFEST}. Run `python -m data prepare SOURCE --out {folder}` first."
+        ) from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path} is not a text file in UTF-8.") from None
+
+
+def write_manifest(folder: Path, scans: Iterable[Scan]) -> None:
+    """Write the manifest of a dataset at once: readers see the old one or the new one, whole."""
+    partial = folder / f"{MANIFEST}.partial"
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(scan) for scan in scans)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / MANIFEST)
+
+
+def dataset_hash(scans: Iterable[Scan]) -> str:
+    """Name a dataset by what a model learns from it: files, labels, split and groups.
+
+    Paths, order and sidecar columns do not enter.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
+    lines = sorted(f"{scan.sha256} {scan.label} {scan.split} {scan.group}\n" for scan in scans)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _scan(row: dict[str, str | None], path: Path, line: int) -> Scan:
+    cells = {name: row[name] or "" for name in COLUMNS}
+    try:
+        label, split = Label(cells.pop("label")), Split(cells.pop("split"))
+    except ValueError as error:
+        raise DatasetError(f"{path}, line {line}: {error}.") from None
+    return Scan(label=label, split=split, **cells)
