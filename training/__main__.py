@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import cyclopts
 from rich.console import Console
 
-from data.manifest import ManifestError
+from data.manifest import DatasetError
 from training.errors import TrainingError
 from training.settings import EvaluateSettings, ExportSettings, TrainSettings
 
@@ -64,7 +64,7 @@ def main() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         app()
-    except (ManifestError, TrainingError, OSError) as error:
+    except (DatasetError, TrainingError, OSError) as error:
         sys.exit(f"python -m training: {error}")
 
 

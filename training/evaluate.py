@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
 from data.labels import Label
-from data.sources import Found, discover
+from data.sources import Found, find_scans
 from serving.contract import SERVING_DEFAULT
 from training.errors import EvaluationError
 from training.metrics import METRICS, Report, figure_text, report
@@ -31,20 +32,21 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
         be read.
 
     Raises:
-        EvaluationError: no version there, no scans there, or no readable one among them.
+        EvaluationError: no version there, or no readable scan among those found.
+        DatasetError: no scans there.
     """
     if not (settings.model / "saved_model.pb").is_file():
         raise EvaluationError(
             f"{settings.model} is not a version directory: it holds no saved_model.pb. "
             "Give one such as models/brain_tumor/1."
         )
-    found = discover(settings.data)
-    if not found:
-        raise EvaluationError(f"{settings.data} holds no scans in folders named yes and no.")
+    found = find_scans(settings.data)
     read, rejected, probabilities, called = _predict(settings, found)
     if not read:
         raise EvaluationError(f"None of the {len(found)} files in {settings.data} can be read.")
-    of_source = {source: [] for source in sorted({scan.source for scan in read})}
+    of_source: dict[str, list[int]] = {
+        source: [] for source in sorted({scan.source for scan in read})
+    }
     for i, scan in enumerate(read):
         of_source[scan.source].append(i)
     whole = _report(read, probabilities, called, list(range(len(read))))
@@ -82,7 +84,7 @@ def _predict(
         images = []
         for scan in found[start : start + settings.batch_size]:
             try:
-                images.append(prepare_scan(read_scan(scan.path)))
+                images.append(prepare_scan(read_scan(scan.file)))
                 read.append(scan)
             except ScanError as error:
                 rejected[error.code] = rejected.get(error.code, 0) + 1
@@ -99,15 +101,15 @@ def _report(
     return report(
         np.array([scans[i].label == Label.TUMOR for i in which], dtype=np.float32),
         probabilities[which],
-        [scans[i].group for i in which],
+        [scans[i].group or scans[i].origin for i in which],
         called=called[which],
     )
 
 
 def _table(whole: Report, by_source: dict[str, Report]) -> Table:
-    table = Table("scans", "n", "groups", *METRICS)
+    table = Table("source", "n", "groups", *METRICS, box=box.SIMPLE_HEAD)
     rows = [("all", whole), *by_source.items()] if len(by_source) > 1 else [("all", whole)]
     for name, figures in rows:
-        cells = [figure_text(figures[metric]) for metric in METRICS]  # type: ignore[literal-required]
+        cells = [figure_text(figures[metric]) for metric in METRICS]
         table.add_row(name, str(figures["n"]), str(figures["groups"]), *cells)
     return table

@@ -167,7 +167,7 @@ def render_markdown(card: Card) -> str:
 
 
 def _row(name: str, report: Report) -> str:
-    figures = (report[metric] for metric in METRICS)  # type: ignore[literal-required]
+    figures = (report[metric] for metric in METRICS)
     cells = [name, str(report["n"]), str(report["groups"]), *map(figure_text, figures)]
     return f"| {' | '.join(cells)} |"
 
