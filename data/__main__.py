@@ -1,6 +1,8 @@
 """`python -m data`: build a dataset from folders of scans, and describe one."""
 
+import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import cyclopts
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from data.manifest import DatasetError
 from data.prepare import PrepareSettings, prepare
+from data.report import describe, show
 
 app = cyclopts.App(
     name="python -m data",
@@ -16,20 +19,60 @@ app = cyclopts.App(
 )
 
 
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """Where a report goes, besides the terminal."""
+
+    json: Path | None = None
+    """File to write the same figures to."""
+
+
 @app.command(name="prepare")
 def prepare_command(*sources: Path, settings: PrepareSettings) -> None:
-    """Build a dataset of 224x224 PNGs, split so that no picture and no patient is in two parts."""
+    """Build a dataset of 224x224 PNGs in which no picture and no patient is in two splits.
+
+    A SOURCE is a folder that holds `yes/` (tumours) and `no/` at any depth. Sub-folders of these name
+    the source of a scan; a `manifest.csv` beside or above them may add groups, patients and splits.
+
+    Your originals are only read: files that cannot be used are copied, not moved, to
+    `invalid_images/` in the dataset, with the reasons in `reasons.csv`.
+
+    Example: `python -m data prepare ~/scans --out prepared/mine`
+
+    Args:
+        sources: Folders that hold `yes/` and `no/`.
+        settings: See the options.
+    """
     prepare(sources, settings, Console(stderr=True))
+
+
+@app.command(name="report")
+def report_command(folder: Path, *, settings: ReportSettings | None = None) -> int:
+    """Count a dataset by split, class and source; exit with 1 if a group or patient crosses splits.
+
+    Args:
+        folder: What `prepare --out` wrote.
+        settings: See the options.
+    """
+    report = describe(folder)
+    show(report, Console())
+    if settings and settings.json:
+        settings.json.parent.mkdir(parents=True, exist_ok=True)
+        settings.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    for name in report.crossing:
+        print(f"error: {name} is in more than one split", file=sys.stderr)
+    return 1 if report.crossing else 0
 
 
 def main() -> int:
     """Run the command line; errors that a person can mend are one line."""
     try:
-        app()
+        answer = app(result_action="return_value")
     except (DatasetError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    return answer or 0
 
 
 if __name__ == "__main__":
