@@ -7,9 +7,8 @@ import socket
 import sys
 
 import cyclopts
-import uvicorn
 
-from ui.app import create_app
+from serving.client import Client
 from ui.settings import Settings, from_environment, unknown_variables
 
 _HELP = """Serve the page and the HTTP API.
@@ -25,6 +24,8 @@ Examples, the first with `python -m serving run` in another terminal:
 """
 #: An open page holds a connection that never ends by itself.
 _DRAIN_S = 5
+#: Exit code that the command line itself has for flags it does not know.
+WRONG_USE = 2
 
 app = cyclopts.App(
     name="python -m ui", help=_HELP, help_format="markdown", config=from_environment()
@@ -37,18 +38,29 @@ def main(settings: Settings | None = None) -> int:
     settings = settings or Settings()
     if unknown := unknown_variables(os.environ):
         print(f"Unknown environment variable: {', '.join(unknown)}. See --help.", file=sys.stderr)
-        return 1
+        return WRONG_USE
+    try:
+        client = Client(settings.server, model=settings.model, timeout_s=settings.timeout_s)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return WRONG_USE
     try:
         listener = _listen(settings.host, settings.port)
     except OSError as error:
+        unknown_host = isinstance(error, socket.gaierror)
+        reason = error.strerror if unknown_host else os.strerror(error.errno or 0)
         print(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            f"Cannot listen on {settings.host}:{settings.port}: {reason}. "
             "Choose another with --host and --port.",
             file=sys.stderr,
         )
         return 1
+    import uvicorn  # these take seconds; --help and a refusal do not wait for them
+
+    from ui.app import create_app
+
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, client),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -56,7 +68,7 @@ def main(settings: Settings | None = None) -> int:
     )
     # Uvicorn drains on SIGTERM, then raises the signal again for whoever handled it before.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    with listener:
+    with listener, client:
         print(f"Page and API on http://{settings.host}:{settings.port}", flush=True)
         if settings.share:
             print(f"Public address: {_share(settings)}", flush=True)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from data.imaging import ScanError, prepare_scan
 from data.labels import Label
 from serving import errors
-from serving.client import Client, Prediction, Thresholds
+from serving.client import Answer, Client, Prediction, Thresholds
 from serving.contract import Risk
 
 DISCLAIMER: Final = "Not a medical device. For research and teaching."
@@ -142,9 +142,12 @@ class Analyser:
         """
         try:
             start = time.perf_counter()
-            answer = self.client.predict(scan.image[np.newaxis])
+            try:
+                answer, thresholds = self._predict(scan)
+            except errors.ModelNotFound:
+                # The version may have been replaced between the two calls; its successor is ready.
+                answer, thresholds = self._predict(scan)
             latency = Latency(prepare=scan.prepare_ms, model=_milliseconds_since(start))
-            thresholds = self.client.thresholds(answer.version)
         except errors.ServingError as error:
             _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
             raise failed_server(error) from error
@@ -152,6 +155,10 @@ class Analyser:
             raise _unexpected() from error
         version = ModelVersion(name=self.model, version=answer.version)
         return _analysis(answer.predictions[0], thresholds, version, latency)
+
+    def _predict(self, scan: PreparedScan) -> tuple[Answer, Thresholds]:
+        answer = self.client.predict(scan.image[np.newaxis])
+        return answer, self.client.thresholds(answer.version)
 
 
 def refused_file(error: ScanError) -> AnalysisError:

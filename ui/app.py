@@ -58,19 +58,36 @@ class UploadedScan(BaseModel):
     token: str
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the application; nothing is sent to the model server before the first request.
+def create_app(settings: Settings, client: Client) -> FastAPI:
+    """Build API and page; nothing is sent to the model server before the first request.
 
     Args:
         settings: addresses and limits.
+        client: of the model server; the caller closes it.
 
     Returns:
         An ASGI application for `uvicorn`.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it wherever it would call home
-    client = Client(settings.server, model=settings.model, timeout_s=settings.timeout_s)
     analyser = Analyser(client, settings.model)
     waiting = WaitingScans()
+    return gr.mount_gradio_app(
+        create_api(settings, analyser, waiting),
+        build_page(analyser, waiting),
+        path="/",
+        root_path=settings.root_path or None,
+        **page_options(),
+    )
+
+
+def create_api(settings: Settings, analyser: Analyser, waiting: WaitingScans) -> FastAPI:
+    """Build everything but the page.
+
+    Args:
+        settings: addresses and limits.
+        analyser: answers for the scans.
+        waiting: where the page's uploads wait.
+    """
     app = FastAPI(
         title="Brain-tumour classifier",
         description=_DESCRIPTION,
@@ -89,13 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
         CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"]
     )
     app.add_middleware(SecurityHeaders)
-    return gr.mount_gradio_app(
-        app,
-        build_page(analyser, waiting),
-        path="/",
-        root_path=settings.root_path or None,
-        **page_options(),
-    )
+    return app
 
 
 def _add_api(app: FastAPI, analyser: Analyser) -> None:

@@ -117,9 +117,9 @@ def _percent(share: float) -> str:
     """One decimal, and never a certainty: a calibrated model has none."""
     shown = min(max(share, 0.0), 1.0) * 100
     if shown < 0.1:
-        return "< 0.1 %"
+        return "under 0.1 %"
     if shown > 99.9:
-        return "> 99.9 %"
+        return "over 99.9 %"
     return f"{shown:.1f} %"
 
 

@@ -37,12 +37,14 @@ class ScriptedServer:
         address: where it listens.
         behaviour: "answers", "hangs", "nan", "wrong_shape", "unknown_label" or one of
             `STATUS_OF_FAULT`.
+        replaced: the version that answers is gone by the time its card is asked for, once.
         in_distribution: what it says of every image.
     """
 
     address: str = ""
     behaviour: str = "answers"
     in_distribution: bool = True
+    replaced: bool = False
     release: threading.Event = field(default_factory=threading.Event)
 
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -51,6 +53,9 @@ class ScriptedServer:
         response = wire.PredictResponse(model_spec=request.model_spec)
         response.model_spec.version.value = VERSION
         if request.model_spec.signature_name == "card":
+            if self.replaced:
+                self.replaced = False
+                context.abort(grpc.StatusCode.NOT_FOUND, "this version was just unloaded")
             thresholds = {"low": LOW, "label": LABEL, "high": HIGH}
             card = json.dumps({"model": "brain_tumor", "thresholds": thresholds}).encode()
             response.outputs["card"].CopyFrom(_strings([card]))

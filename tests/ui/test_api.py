@@ -10,12 +10,18 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 import ui.analyse
-from tests.ui.conftest import FrontEnd
+from serving.client import Client
+from tests.ui.conftest import RunFrontEnd
+from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
+from ui.analyse import Analyser
+from ui.app import create_api
 from ui.settings import Settings
+from ui.uploads import WaitingScans
 
 BRIGHT, DIM = 240, 20
 
@@ -38,7 +44,9 @@ def noise(side: int) -> bytes:
     return encoded.getvalue()
 
 
-def send(api: httpx.Client, payload: bytes, path: str = "/", name: str = "a.png") -> httpx.Response:
+def send(
+    api: httpx.Client | TestClient, payload: bytes, path: str = "/", name: str = "a.png"
+) -> httpx.Response:
     return api.post(path, files={"file": (name, payload)})
 
 
@@ -191,8 +199,27 @@ def test_a_model_server_at_fault(
     assert send(api, picture(BRIGHT)).json()["label"] == "tumor"
 
 
-def test_a_model_server_that_is_down(front_end: FrontEnd, free_port: Any) -> None:
-    with front_end(Settings(server=f"127.0.0.1:{free_port()}", timeout_s=2)) as api:
+def test_a_version_replaced_between_answer_and_card_is_asked_anew(
+    bare_api: TestClient, model_server: ScriptedServer
+) -> None:
+    model_server.replaced = True
+    assert send(bare_api, picture(BRIGHT)).json()["label"] == "tumor"
+    assert model_server.replaced is False
+
+
+def test_a_proxy_may_publish_it_under_a_path(
+    run_front_end: RunFrontEnd, model_server: ScriptedServer
+) -> None:
+    with run_front_end("--server", model_server.address, "--root-path", "/scans") as running:
+        assert f'"root":"{running.address}/scans"' in running.http.get("/").text
+        assert running.http.get("/openapi.json").json()["servers"] == [{"url": "/scans"}]
+        assert send(running.http, picture(BRIGHT)).status_code == 200
+        assert running.http.get("/gradio_api/file=/etc/passwd").status_code == 404
+
+
+def test_a_model_server_that_is_down(run_front_end: RunFrontEnd, free_port: Any) -> None:
+    with run_front_end("--server", f"127.0.0.1:{free_port()}") as running:
+        api = running.http
         response = send(api, picture(BRIGHT))
         assert error_of(response) == (503, "server_unavailable")
         assert response.headers["retry-after"] == "5"
@@ -210,14 +237,24 @@ def test_health(api: httpx.Client, model_server: ScriptedServer) -> None:
     assert error_of(api.get("/healthz")) == (503, "model_not_found")
 
 
+@pytest.fixture
+def bare_api(model_server: ScriptedServer) -> Iterator[TestClient]:
+    """The API in this process, where its insides can be tampered with."""
+    settings = Settings(server=model_server.address)
+    client = Client(settings.server, model=settings.model, timeout_s=settings.timeout_s)
+    app = create_api(settings, Analyser(client, settings.model), WaitingScans())
+    with TestClient(app, raise_server_exceptions=False) as test_client:
+        yield test_client
+
+
 def test_an_error_of_ours_tells_nothing(
-    api: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bare_api: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(payload: bytes) -> None:
         raise RuntimeError("secret")
 
     monkeypatch.setattr(ui.analyse, "prepare_scan", broken)
-    response = send(api, picture(DIM), name="jane_doe.png")
+    response = send(bare_api, picture(DIM), name="jane_doe.png")
     assert error_of(response) == (500, "internal_error")
     assert "secret" not in response.text
     assert any(record.levelno == logging.ERROR for record in caplog.records)
@@ -226,14 +263,23 @@ def test_an_error_of_ours_tells_nothing(
 
 @pytest.mark.parametrize("path", ["/", "/page/scan"])
 def test_uploads_never_touch_the_disk(
-    api: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
+    bare_api: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     with pytest.raises(FileNotFoundError), tempfile.TemporaryFile():
         pass
     payload = noise(2200)
-    assert 14 * 2**20 < len(payload) < 16 * 2**20
-    assert send(api, payload, path).status_code == 200
+    assert 13 * 2**20 < len(payload) < 16 * 2**20
+    assert send(bare_api, payload, path).status_code == 200
+
+
+def test_file_names_are_not_logged(front_end: FrontEnd, model_server: ScriptedServer) -> None:
+    for behaviour in ("answers", "busy"):
+        model_server.behaviour = behaviour
+        send(front_end.http, picture(DIM), name="jane_doe.png")
+    log = front_end.log.read_text()
+    assert "ServerOverloaded" in log
+    assert "jane_doe" not in log
 
 
 @pytest.mark.parametrize(
@@ -275,15 +321,14 @@ def test_cors_is_closed(api: httpx.Client, path: str) -> None:
 
 
 def test_cors_opens_for_the_origins_named(
-    front_end: FrontEnd, model_server: ScriptedServer
+    run_front_end: RunFrontEnd, model_server: ScriptedServer
 ) -> None:
-    settings = Settings(server=model_server.address, cors_origins=("https://clinic.example",))
-    with front_end(settings) as api:
-        for origin, allowed in (
-            ("https://clinic.example", "https://clinic.example"),
-            ("https://evil.example", None),
-        ):
-            response = api.post("/", files={"file": picture(DIM)}, headers={"Origin": origin})
+    named, other = "https://clinic.example", "https://evil.example"
+    with run_front_end("--server", model_server.address, "--cors-origins", named) as running:
+        for origin, allowed in ((named, named), (other, None)):
+            response = running.http.post(
+                "/", files={"file": picture(DIM)}, headers={"Origin": origin}
+            )
             assert response.status_code == 200
             assert response.headers.get("access-control-allow-origin") == allowed
 

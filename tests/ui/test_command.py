@@ -40,15 +40,16 @@ def test_help_teaches() -> None:
         (("--sever", "x"), {}, "Unknown option"),
         (("--port", "99999"), {}, "port"),
         ((), {"UI_PORT": "eighty"}, "eighty"),
+        (("--server", "nonsense"), {}, "'nonsense' is no address of a model server."),
         ((), {"UI_SEVER": "x"}, "Unknown environment variable: UI_SEVER"),
     ],
-    ids=["unknown flag", "bad port", "bad variable", "unknown variable"],
+    ids=["unknown flag", "bad port", "bad variable", "bad address", "unknown variable"],
 )
 def test_wrong_settings_are_refused(
     flags: tuple[str, ...], environment: dict[str, str], sentence: str
 ) -> None:
     refused = ui(*flags, **environment)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert sentence in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stderr
 
@@ -84,6 +85,7 @@ def test_a_signal_ends_it_cleanly_with_a_page_open(
 def test_tensorflow_is_not_imported() -> None:
     program = (
         "import sys; from ui.app import create_app; from ui.settings import Settings; "
-        "create_app(Settings()); sys.exit('tensorflow' in sys.modules)"
+        "from serving.client import Client; create_app(Settings(), Client()); "
+        "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

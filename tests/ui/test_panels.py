@@ -46,8 +46,8 @@ def analysis(probability: float, risk: Risk, *, in_distribution: bool = True) ->
         (0.953, Risk.HIGH, "Tumour", "95.3 %"),
         (0.02, Risk.LOW, "No tumour", "98.0 %"),
         (0.4, Risk.MEDIUM, "Unsure", "60.0 %"),
-        (0.9996, Risk.HIGH, "Tumour", "&gt; 99.9 %"),
-        (1.0, Risk.HIGH, "Tumour", "&gt; 99.9 %"),
+        (0.9996, Risk.HIGH, "Tumour", "over 99.9 %"),
+        (1.0, Risk.HIGH, "Tumour", "over 99.9 %"),
     ],
 )
 def test_the_answer_in_words(

@@ -1,0 +1,65 @@
+"""Headless Chromium in front of a real `python -m ui` process."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.ui.front_end import FrontEnd, running_front_end
+from tests.ui.scripted_server import ScriptedServer, scripted_server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; its absence is a failure, since the page would go untested."""
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert executable, "Chromium is missing: install it, or set CHROMIUM to its path."
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """A function `open_page(front_end, width=1440)` that opens the page in a fresh profile."""
+    contexts = []
+
+    def visit(front_end: FrontEnd, width: int = 1440) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 844})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(front_end.address)
+        page.wait_for_selector("#answer .panel")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def model_port(free_port: Callable[[], int]) -> int:
+    """Where the model server behind `front_end` is expected."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def front_end(
+    model_port: int, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FrontEnd]:
+    """A front end whose model server tests start and stop."""
+    log = tmp_path_factory.mktemp("front_end") / "log.txt"
+    server = f"127.0.0.1:{model_port}"
+    with running_front_end(free_port(), log, "--server", server, "--timeout-s", "2") as running:
+        yield running
+
+
+@pytest.fixture
+def model_server(model_port: int) -> Iterator[ScriptedServer]:
+    """A model server that does as it is told."""
+    with scripted_server(model_port) as server:
+        yield server

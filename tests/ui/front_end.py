@@ -1,0 +1,57 @@
+"""A real `python -m ui` process."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.conftest import ROOT
+
+#: Gradio keeps a page's connection open, so an orderly end takes the five seconds of draining.
+STOP_S = 20.0
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """A running front end.
+
+    Attributes:
+        address: of the page, "http://127.0.0.1:PORT".
+        http: a client on it.
+        log: what it wrote.
+    """
+
+    address: str
+    http: httpx.Client
+    log: Path
+
+
+@contextmanager
+def running_front_end(port: int, log: Path, *flags: str) -> Iterator[FrontEnd]:
+    """Run a front end on a port, SIGTERM at the end."""
+    command = [sys.executable, "-m", "ui", "--port", str(port), *flags]
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            told = process.stdout.readline()
+            address = f"http://127.0.0.1:{port}"
+            assert told == f"Page and API on {address}\n", log.read_text()
+            with httpx.Client(base_url=address, timeout=60) as client:
+                yield FrontEnd(address, client, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
