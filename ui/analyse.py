@@ -81,7 +81,10 @@ class Analysis(BaseModel):
         "do not rely on the answer.",
         examples=[True],
     )
-    ood_score: float = Field(description="Higher: less like the scans it knows.", examples=[0.4])
+    ood_score: float = Field(
+        description="How unlike the scans it knows; above 1 is not `in_distribution`.",
+        examples=[0.4],
+    )
     thresholds: ThresholdValues
     model: ModelVersion
     latency_ms: Latency

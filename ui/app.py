@@ -93,7 +93,7 @@ def create_api(settings: Settings, analyser: Analyser, waiting: WaitingScans) ->
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        root_path=settings.root_path,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         responses={500: {"model": ErrorBody, "description": "An error of ours, without details."}},
     )
     _add_api(app, analyser)
@@ -120,6 +120,7 @@ def _add_api(app: FastAPI, analyser: Analyser) -> None:
         app.post(
             path,
             summary=summary,
+            response_description="The answer.",
             operation_id="analyse" if path == "/" else "upload",
             responses=ERRORS_OF_ANALYSIS,
             openapi_extra=_UPLOAD_FORM | {"x-codeSamples": [sample]},
@@ -128,6 +129,7 @@ def _add_api(app: FastAPI, analyser: Analyser) -> None:
     @app.get(
         "/healthz",
         summary="Is a model ready",
+        response_description="A version of the model is ready.",
         responses={503: {"model": ErrorBody, "description": "No version of the model is ready."}},
     )
     def healthz() -> Health:

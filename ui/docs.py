@@ -1,5 +1,6 @@
 """`/docs`: the API's documentation, rendered here because Swagger's page loads itself from a CDN."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
@@ -43,14 +44,14 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parts = [
         f"<h2><code>{method.upper()} {escape(path)}</code> {escape(operation['summary'])}</h2>"
     ]
-    parts.append(f"<p>{escape(operation.get('description', ''))}</p>")
+    parts.append(f"<p>{_prose(operation.get('description', ''))}</p>")
     for sample in operation.get("x-codeSamples", ()):
         parts.append(f"<pre>{escape(sample['source'])}</pre>")
     rows = [
-        (status, f"{response['description']} {_reference(response)}".strip())
+        (status, response["description"], _reference(response))
         for status, response in sorted(operation["responses"].items())
     ]
-    parts.append(_table(("Status", "Body"), rows))
+    parts.append(_table(("Status", "Meaning", "Body"), rows))
     return "".join(parts)
 
 
@@ -61,7 +62,7 @@ def _reference(response: dict[str, Any]) -> str:
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
     heading = f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3>'
-    heading += f"<p>{escape(schema.get('description', ''))}</p>"
+    heading += f"<p>{_prose(schema.get('description', ''))}</p>"
     if "enum" in schema:
         return heading + f"<p><code>{escape(' | '.join(schema['enum']))}</code></p>"
     rows = [
@@ -79,9 +80,14 @@ def _type(schema: dict[str, Any]) -> str:
     return str(schema.get("type", ""))
 
 
+def _prose(text: str) -> str:
+    """Escaped, with `names` set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     def cells(tag: str, values: tuple[str, ...]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(value)}</{tag}>" for value in values) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{_prose(value)}</{tag}>" for value in values) + "</tr>"
 
     body = "".join(cells("td", row) for row in rows)
     return f'<div class="wide"><table>{cells("th", head)}{body}</table></div>'

@@ -59,16 +59,10 @@ class GradioGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] == "http" and not _is_open(_path(scope)):
+        if scope["type"] == "http" and not _is_open(scope["path"]):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         await self.app(scope, receive, send)
-
-
-def _path(scope: Scope) -> str:
-    root: str = scope.get("root_path", "")
-    path: str = scope["path"]
-    return path.removeprefix(root) if root else path
 
 
 def _is_open(path: str) -> bool:

@@ -33,7 +33,8 @@ class Settings:
     """Port to listen on."""
 
     root_path: str = ""
-    """Path under which a reverse proxy publishes the page, for example `/scans`."""
+    """Path under which a reverse proxy publishes the page, without a last slash, for example `/scans`;
+    the proxy takes it off again and redirects `/scans` to `/scans/`."""
 
     cors_origins: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     """Origins whose pages may call the API from a browser, for example `https://clinic.example`."""
