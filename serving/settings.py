@@ -1,0 +1,87 @@
+"""Settings of the serving programs: flags and environment variables (`SERVING_…`) of the same name.
+
+Flags have TensorFlow Serving's own names wherever it has them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from serving.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
+from serving.contract import MODEL_NAME
+
+_Port = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))]
+_Threads = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What the local server depends on."""
+
+    model_base_path: Path
+    """Holds one directory a version, for example `models/brain_tumor`."""
+
+    model_name: str = MODEL_NAME
+    """Name that clients ask for."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` lets other machines in, and there is no authentication."""
+
+    port: _Port = 8500
+    """gRPC port."""
+
+    rest_api_port: _Port = 8501
+    """REST port."""
+
+    file_system_poll_wait_seconds: Annotated[
+        float, Parameter(validator=validators.Number(gt=0))
+    ] = 1.0
+    """Seconds between two looks for new versions."""
+
+    grpc_max_threads: _Threads = 0
+    """gRPC requests answered at a time, others wait; 0 means 4 for each core."""
+
+    tensorflow_intra_op_parallelism: _Threads = 0
+    """Threads within one operation; 0 lets TensorFlow choose."""
+
+    tensorflow_inter_op_parallelism: _Threads = 0
+    """Operations run at a time; 0 lets TensorFlow choose."""
+
+    grace_seconds: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 10.0
+    """After SIGTERM, seconds that requests in flight are given to end."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BenchSettings:
+    """What the benchmark measures."""
+
+    model_base_path: Path = Path("models/brain_tumor")
+    """Base path whose newest version is measured."""
+
+    seconds: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0
+    """How long, over all; longer is steadier."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """Whom to ask, and how to answer."""
+
+    server: str = DEFAULT_ADDRESS
+    """`HOST:PORT` for gRPC, `http://HOST:PORT` for REST."""
+
+    model: str = MODEL_NAME
+    """Name of the model on the server."""
+
+    version: int | None = None
+    """Version to ask; by default the newest."""
+
+    timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = DEFAULT_TIMEOUT_S
+    """Longest wait for an answer, in seconds."""
+
+    json: Annotated[bool, Parameter(negative=())] = False
+    """Print a JSON list instead of a table."""
