@@ -68,9 +68,9 @@ def report_command(folder: Path, *, settings: ReportSettings | None = None) -> i
 def main() -> int:
     """Run the command line; errors that a person can mend are one line."""
     try:
-        answer = app(result_action="return_value")
-    except (DatasetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        answer = app(result_action="return_value", exit_on_error=False, print_error=False)
+    except (DatasetError, OSError, cyclopts.CycloptsError) as error:
+        print(f"python -m data: {str(error).strip()}", file=sys.stderr)
         return 1
     return answer or 0
 

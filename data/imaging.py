@@ -1,8 +1,8 @@
 """From the bytes of an image file to the array that the model reads.
 
-This is the only decoding and letterboxing code in the project: dataset preparation, the command line,
-the page and the HTTP API all call `prepare_scan`, so a scan looks the same to the network wherever it
-comes from.
+This is the only decoding and letterboxing code in the project: dataset preparation, the command
+line, the page and the HTTP API all call `prepare_scan`, so a scan looks the same to the network
+wherever it comes from.
 """
 
 from io import BytesIO
@@ -116,7 +116,8 @@ def letterbox(image: Image.Image, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
         uint8 `[size, size, 3]`, RGB, 0..255.
     """
     scale = size / max(image.size)
-    fitted = tuple(max(1, round(side * scale)) for side in image.size)
+    width, height = image.size
+    fitted = max(1, round(width * scale)), max(1, round(height * scale))
     if fitted != image.size:
         image = image.resize(fitted, Image.Resampling.LANCZOS)
     square = Image.new("RGB", (size, size))

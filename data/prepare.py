@@ -8,7 +8,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,18 +17,16 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import cyclopts
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from data.grouping import Groups, join_near_duplicates, near_duplicates, thumbnail
+from data.assemble import Candidate, assemble
+from data.grouping import thumbnail
 from data.imaging import ScanError, prepare_scan, read_scan
 from data.labels import LABEL_OF_FOLDER
-from data.manifest import DatasetError, Scan, Split, dataset_hash, write_manifest
+from data.manifest import DatasetError, Split, dataset_hash, write_manifest
 from data.sources import Found, find_scans
-from data.split import deal
 
 #: Raise when the same inputs would give another dataset than before.
 VERSION: Final = 1
@@ -38,7 +35,6 @@ REJECTS: Final = "invalid_images"
 REASONS: Final = "reasons.csv"
 #: Below this many files, starting processes takes longer than decoding.
 _PARALLEL_FROM: Final = 200
-_FOLDER_OF_LABEL: Final = {label: folder for folder, label in LABEL_OF_FOLDER.items()}
 _MARKER: Final = ".preparing"
 
 T = TypeVar("T")
@@ -67,25 +63,6 @@ class PrepareSettings:
     """Processes that decode; changes the time only."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reject:
-    """A file that is no usable scan, and why."""
-
-    found: Found
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Decoded:
-    """What decoding one file left: a PNG on disk, its pixels' hash and its thumbnail; or an error."""
-
-    pixels_sha256: str = ""
-    pattern: NDArray[np.float32] | None = None
-    code: str = ""
-    message: str = ""
-
-
 def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console) -> dict[str, Any]:
     """Build a dataset, unless it is there already.
 
@@ -112,15 +89,22 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
         return before
 
     with _staging(out) as staging:
-        decoded = _decode_all(found, staging / "decoded", settings.workers, console)
-        scans, rejects, counts, pngs = _assemble(found, hashes, decoded, settings, console)
+        candidates = _decode_all(found, hashes, staging / "decoded", settings.workers, console)
+        assembly = assemble(
+            candidates,
+            hold_out=settings.hold_out,
+            keep_splits=settings.keep_splits,
+            seed=settings.seed,
+            progress=lambda blocks: _track(blocks, "Comparing", console),
+        )
+        scans, counts = assembly.scans, assembly.counts
         for split in Split:
             for folder in LABEL_OF_FOLDER:
                 (staging / split / folder).mkdir(parents=True)
-        for scan, png in zip(scans, pngs, strict=True):
-            (staging / "decoded" / f"{png}.png").rename(staging / scan.path)
+        for scan, index in zip(scans, assembly.indices, strict=True):
+            (staging / "decoded" / f"{index}.png").rename(staging / scan.path)
         shutil.rmtree(staging / "decoded")
-        _copy_rejects(rejects, staging / REJECTS)
+        _copy_rejects(assembly.rejects, staging / REJECTS)
         write_manifest(staging, scans)
         record = {
             "preparation": VERSION,
@@ -218,189 +202,37 @@ def _staging(out: Path) -> Iterator[Path]:
 
 
 def _decode_all(
-    found: Sequence[Found], folder: Path, workers: int, console: Console
-) -> list[_Decoded]:
+    found: Sequence[Found], hashes: Sequence[str], folder: Path, workers: int, console: Console
+) -> list[Candidate]:
     """Decode every file to `folder/<index>.png`, in order of the files."""
     folder.mkdir()
-    files = [one.file for one in found]
-    targets = [folder / f"{i}.png" for i in range(len(files))]
-    if workers <= 1 or len(files) < _PARALLEL_FROM:
-        return list(_track(map(_decode, files, targets), "Decoding", console, len(files)))
+    targets = [folder / f"{i}.png" for i in range(len(found))]
+    if workers <= 1 or len(found) < _PARALLEL_FROM:
+        return list(_track(map(_decode, found, hashes, targets), "Decoding", console, len(found)))
     with ProcessPoolExecutor(workers) as pool:
-        results = pool.map(_decode, files, targets, chunksize=32)
-        return list(_track(results, "Decoding", console, len(files)))
+        results = pool.map(_decode, found, hashes, targets, chunksize=32)
+        return list(_track(results, "Decoding", console, len(found)))
 
 
-def _decode(file: Path, target: Path) -> _Decoded:
+def _decode(found: Found, sha256: str, target: Path) -> Candidate:
     try:
-        pixels = prepare_scan(read_scan(file))
+        pixels = prepare_scan(read_scan(found.file))
     except ScanError as error:
-        return _Decoded(code=error.code, message=str(error))
+        return Candidate(found=found, sha256=sha256, code=error.code, message=str(error))
     except OSError as error:
-        return _Decoded(code="unreadable", message=f"The file cannot be read: {error.strerror}.")
+        message = f"The file cannot be read: {error.strerror}."
+        return Candidate(found=found, sha256=sha256, code="unreadable", message=message)
     # Level 1 takes a third of the time of Pillow's default for a fifth more bytes.
     Image.fromarray(pixels).save(target, compress_level=1)
-    return _Decoded(
-        pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(), pattern=thumbnail(pixels)
+    return Candidate(
+        found=found,
+        sha256=sha256,
+        pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        pattern=thumbnail(pixels),
     )
 
 
-def _assemble(
-    found: Sequence[Found],
-    hashes: Sequence[str],
-    decoded: Sequence[_Decoded],
-    settings: PrepareSettings,
-    console: Console,
-) -> tuple[list[Scan], list[Reject], dict[str, Any], list[int]]:
-    """Decide on every file: reject, duplicate, or a scan in a group and a split.
-
-    Returns:
-        The scans by path, the rejects, the counts, and the index in `found` for each scan.
-    """
-    rejects = {
-        i: Reject(found=found[i], code=code, message=message)
-        for i, (code, message) in _refused(found, hashes, decoded).items()
-    }
-    valid = [i for i in range(len(found)) if i not in rejects]
-    if not valid:
-        raise DatasetError("None of the files is a usable scan; nothing was written.")
-
-    groups = Groups(len(valid))
-    groups.join_equal(hashes[i] for i in valid)
-    groups.join_equal(decoded[i].pixels_sha256 for i in valid)
-    copies = groups.labels()
-    groups.join_equal(_given_group(found[i]) for i in valid)
-    patterns = np.stack([p for i in valid if (p := decoded[i].pattern) is not None])
-    pairs, _ = near_duplicates(
-        patterns, progress=lambda blocks: _track(blocks, "Comparing", console)
-    )
-    patients = [_patient(found[i]) for i in valid]
-    joined, refused = join_near_duplicates(groups, pairs, patients)
-    units = Groups(len(valid))
-    units.join_equal(groups.labels())
-    units.join_equal(patients)
-
-    held_out = set(settings.hold_out)
-    proposals = [
-        Split.TEST
-        if held_out & {found[i].source, found[i].root}
-        else (found[i].split if settings.keep_splits else None)
-        for i in valid
-    ]
-    strata = [(found[i].label, found[i].source) for i in valid]
-    splits = deal(units.labels(), strata, proposals, seed=settings.seed)
-    kept = _one_copy_each(copies, [_said(found[i]) for i in valid])
-    group_names = _group_names([found[i] for i in valid], groups.labels())
-    scans: list[tuple[Scan, int]] = []
-    taken: set[str] = set()
-    for k in kept:
-        one = found[valid[k]]
-        name = _unique(f"{one.source}_{one.file.stem}", taken)
-        scan = Scan(
-            path=f"{splits[k]}/{_FOLDER_OF_LABEL[one.label]}/{name}.png",
-            label=one.label,
-            source=one.source,
-            split=splits[k],
-            group=group_names[k],
-            patient=one.patient,
-            sequence=one.sequence,
-            flag=one.flag,
-            sha256=hashes[valid[k]],
-            origin=one.origin,
-        )
-        scans.append((scan, valid[k]))
-    scans.sort(key=lambda pair: pair[0].path)
-    counts = {
-        "found": len(found),
-        "prepared": len(scans),
-        "duplicates": len(valid) - len(scans),
-        "rejected": len(rejects),
-        "near_duplicate_pairs": len(pairs),
-        "near_duplicate_joins": joined,
-        "look_alikes_of_other_patients": refused,
-    }
-    return [scan for scan, _ in scans], list(rejects.values()), counts, [i for _, i in scans]
-
-
-def _refused(
-    found: Sequence[Found], hashes: Sequence[str], decoded: Sequence[_Decoded]
-) -> dict[int, tuple[str, str]]:
-    """Code and message for each file that is no usable scan."""
-    refused = {i: (d.code, d.message) for i, d in enumerate(decoded) if d.code}
-    for i, one in enumerate(found):
-        if i in refused:
-            continue
-        if one.stated_sha256 and one.stated_sha256 != hashes[i]:
-            refused[i] = ("changed", "The file is not the one that its manifest describes.")
-        elif one.stated_label and one.stated_label != one.label:
-            refused[i] = (
-                "contradictory_label",
-                f"The manifest says {one.stated_label}, the folder {one.label}. Correct one of them.",
-            )
-    labels: dict[str, set[str]] = {}
-    for i, one in enumerate(found):
-        if i not in refused:
-            labels.setdefault(decoded[i].pixels_sha256, set()).add(one.label)
-    for i in range(len(found)):
-        if i not in refused and len(labels[decoded[i].pixels_sha256]) > 1:
-            refused[i] = (
-                "contradictory_label",
-                "The same picture is in `yes` and in `no`. Keep it where it belongs.",
-            )
-    return refused
-
-
-def _given_group(one: Found) -> tuple[str, ...] | None:
-    """The finest unit that the manifest states to belong together."""
-    if one.group:
-        return (one.catalogue, "group", one.group)
-    return (one.catalogue, "patient", one.patient) if one.patient else None
-
-
-def _patient(one: Found) -> tuple[str, str] | None:
-    return (one.catalogue, one.patient) if one.patient else None
-
-
-def _said(one: Found) -> int:
-    """How much a manifest says about a file."""
-    return sum(map(bool, (one.group, one.patient, one.sequence, one.flag, one.split)))
-
-
-def _one_copy_each(copies: Sequence[int], said: Sequence[int]) -> list[int]:
-    """Of identical scans the one that its manifest says most about, else the first."""
-    best: dict[int, int] = {}
-    for scan, of in enumerate(copies):
-        if of not in best or said[scan] > said[best[of]]:
-            best[of] = scan
-    return sorted(best.values())
-
-
-def _group_names(found: Sequence[Found], groups: Sequence[int]) -> list[str]:
-    """Name every group as its sources do where they do, else by its first scan; all different."""
-    given: dict[int, list[str]] = {}
-    for one, group in zip(found, groups, strict=True):
-        given.setdefault(group, []).append(one.group or (one.patient if one.patient else ""))
-    taken: set[str] = set()
-    names: dict[int, str] = {}
-    for group, candidates in given.items():
-        stated = sorted(filter(None, candidates))
-        first = found[group]
-        names[group] = _unique(stated[0] if stated else f"{first.source}_{first.file.stem}", taken)
-    return [names[group] for group in groups]
-
-
-def _unique(wish: str, taken: set[str]) -> str:
-    """A name that every file system takes and that differs from all before, whatever the case."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", wish).strip("._")[:100] or "scan"
-    name, count = safe, 1
-    while name.lower() in taken:
-        count += 1
-        name = f"{safe}_{count}"
-    taken.add(name.lower())
-    return name
-
-
-def _copy_rejects(rejects: Sequence[Reject], folder: Path) -> None:
+def _copy_rejects(rejects: Sequence[Candidate], folder: Path) -> None:
     folder.mkdir()
     with (folder / REASONS).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,0 +1,224 @@
+"""Decide on every decoded file: reject, duplicate, or a scan with a group, a split and a name."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.grouping import Groups, join_near_duplicates, near_duplicates
+from data.labels import LABEL_OF_FOLDER
+from data.manifest import DatasetError, Scan, Split
+from data.sources import Found
+from data.split import deal
+
+_FOLDER_OF_LABEL: Final = {label: folder for folder, label in LABEL_OF_FOLDER.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A file and what reading and decoding it gave.
+
+    Attributes:
+        found: the file and its descriptions.
+        sha256: of the file.
+        pixels_sha256: of the prepared pixels; empty if there are none.
+        pattern: float32 `[32, 32]` from `data.grouping.thumbnail`, or None.
+        code: why it is no usable scan, or empty.
+        message: the same for people.
+    """
+
+    found: Found
+    sha256: str
+    pixels_sha256: str = ""
+    pattern: NDArray[np.float32] | None = None
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """What became of the candidates.
+
+    Attributes:
+        scans: the dataset, by path.
+        indices: for each scan, in order, its candidate.
+        rejects: candidates that are no usable scans, with code and message.
+        counts: how many were found, kept, joined.
+    """
+
+    scans: list[Scan]
+    indices: list[int]
+    rejects: list[Candidate]
+    counts: dict[str, int]
+
+
+def assemble(
+    candidates: Sequence[Candidate],
+    *,
+    hold_out: Iterable[str] = (),
+    keep_splits: bool = True,
+    seed: int,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Assembly:
+    """Decide on every candidate.
+
+    Groups join what has equal bytes or pixels, what the sources state to belong together (their
+    group, or their patient where they give none) and near-duplicates. Whole groups and whole
+    patients go to one split. Of identical scans one copy stays.
+
+    Args:
+        candidates: in the order in which copies are preferred.
+        hold_out: names of sources or SOURCE folders that go to the test split.
+        keep_splits: honour the splits that manifests propose.
+        seed: of the deal.
+        progress: wraps the blocks of the search for near-duplicates.
+
+    Raises:
+        DatasetError: nothing usable is left.
+    """
+    checked = _without_contradictions(candidates)
+    valid = [i for i, one in enumerate(checked) if not one.code]
+    if not valid:
+        raise DatasetError("None of the files is a usable scan; nothing was written.")
+    usable = [checked[i] for i in valid]
+    found = [one.found for one in usable]
+
+    groups = Groups(len(usable))
+    groups.join_equal(one.sha256 for one in usable)
+    groups.join_equal(one.pixels_sha256 for one in usable)
+    copies = groups.labels()
+    groups.join_equal(map(_given_group, found))
+    patterns = np.stack([one.pattern for one in usable if one.pattern is not None])
+    pairs, _ = near_duplicates(patterns, progress=progress)
+    patients = [_patient(one) for one in found]
+    joined, refused = join_near_duplicates(groups, pairs, patients)
+    units = Groups(len(usable))
+    units.join_equal(groups.labels())
+    units.join_equal(patients)
+
+    held_out = set(hold_out)
+    splits = deal(
+        units.labels(),
+        strata=[(one.label, one.source) for one in found],
+        proposals=[
+            Split.TEST
+            if held_out & {one.source, one.root}
+            else (one.split if keep_splits else None)
+            for one in found
+        ],
+        seed=seed,
+    )
+    group_names = _group_names(found, groups.labels())
+    taken: set[str] = set()
+    scans: list[tuple[Scan, int]] = []
+    for k in _one_copy_each(copies, [_said(one) for one in found]):
+        one = found[k]
+        name = _unique(f"{one.source}_{one.file.stem}", taken)
+        scan = Scan(
+            path=f"{splits[k]}/{_FOLDER_OF_LABEL[one.label]}/{name}.png",
+            label=one.label,
+            source=one.source,
+            split=splits[k],
+            group=group_names[k],
+            patient=one.patient,
+            sequence=one.sequence,
+            flag=one.flag,
+            sha256=usable[k].sha256,
+            origin=one.origin,
+        )
+        scans.append((scan, valid[k]))
+    scans.sort(key=lambda pair: pair[0].path)
+    return Assembly(
+        scans=[scan for scan, _ in scans],
+        indices=[i for _, i in scans],
+        rejects=[one for one in checked if one.code],
+        counts={
+            "found": len(candidates),
+            "prepared": len(scans),
+            "duplicates": len(usable) - len(scans),
+            "rejected": len(candidates) - len(usable),
+            "near_duplicate_pairs": len(pairs),
+            "near_duplicate_joins": joined,
+            "look_alikes_of_other_patients": refused,
+        },
+    )
+
+
+def _without_contradictions(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Reject what its manifest contradicts, and pictures that lie under both labels."""
+    checked = []
+    labels: dict[str, set[str]] = {}
+    for one in candidates:
+        found = one.found
+        if not one.code and found.stated_sha256 not in ("", one.sha256):
+            message = "The file is not the one that its manifest describes."
+            one = replace(one, code="changed", message=message)
+        elif not one.code and found.stated_label not in ("", found.label):
+            message = (
+                f"The manifest says {found.stated_label}, the folder {found.label}. "
+                "Correct one of them."
+            )
+            one = replace(one, code="contradictory_label", message=message)
+        elif not one.code:
+            labels.setdefault(one.pixels_sha256, set()).add(found.label)
+        checked.append(one)
+    message = "The same picture is in `yes` and in `no`. Keep it where it belongs."
+    return [
+        replace(one, code="contradictory_label", message=message)
+        if not one.code and len(labels[one.pixels_sha256]) > 1
+        else one
+        for one in checked
+    ]
+
+
+def _given_group(one: Found) -> tuple[str, ...] | None:
+    """The finest unit that the manifest states to belong together."""
+    if one.group:
+        return (one.catalogue, "group", one.group)
+    return (one.catalogue, "patient", one.patient) if one.patient else None
+
+
+def _patient(one: Found) -> tuple[str, str] | None:
+    return (one.catalogue, one.patient) if one.patient else None
+
+
+def _said(one: Found) -> int:
+    """How much a manifest says about a file."""
+    return sum(map(bool, (one.group, one.patient, one.sequence, one.flag, one.split)))
+
+
+def _one_copy_each(copies: Sequence[int], said: Sequence[int]) -> list[int]:
+    """Of identical scans the one that its manifest says most about, else the first."""
+    best: dict[int, int] = {}
+    for scan, of in enumerate(copies):
+        if of not in best or said[scan] > said[best[of]]:
+            best[of] = scan
+    return sorted(best.values())
+
+
+def _group_names(found: Sequence[Found], groups: Sequence[int]) -> list[str]:
+    """Name every group as its sources do where they do, else by its first scan; all different."""
+    given: dict[int, list[str]] = {}
+    for one, group in zip(found, groups, strict=True):
+        given.setdefault(group, []).append(one.group or (one.patient if one.patient else ""))
+    taken: set[str] = set()
+    names: dict[int, str] = {}
+    for group, candidates in given.items():
+        stated = sorted(filter(None, candidates))
+        first = found[group]
+        names[group] = _unique(stated[0] if stated else f"{first.source}_{first.file.stem}", taken)
+    return [names[group] for group in groups]
+
+
+def _unique(wish: str, taken: set[str]) -> str:
+    """A name that every file system takes and that differs from all before, whatever the case."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", wish).strip("._")[:100] or "scan"
+    name, count = safe, 1
+    while name.lower() in taken:
+        count += 1
+        name = f"{safe}_{count}"
+    taken.add(name.lower())
+    return name
