@@ -84,14 +84,16 @@ def risk_bar(probability: float, risk: Risk, thresholds: ThresholdValues) -> str
         f"Low is below {_percent(thresholds.low)}, high from {_percent(thresholds.high)}, "
         "medium between them."
     )
+    left = f"{_position(probability, thresholds):.1f}"
     zones = "".join(
         f'<span class="zone {each}{" here" if each is risk else ""}">{RISK_WORDS[each]}</span>'
         for each in Risk
     )
     return (
         f'<div class="risk" role="img" aria-label="{escape(spoken)}">'
-        f'<div class="scale"><span class="marker" style="left:{_position(probability, thresholds):.1f}%">'
-        f"{_percent(probability)}</span></div>"
+        # Shifted by its own share, so that the text stays above the bar at either end.
+        f'<div class="scale"><span class="value" style="left:{left}%;transform:translateX(-{left}%)">'
+        f'{_percent(probability)}</span><span class="marker" style="left:{left}%"></span></div>'
         f'<div class="zones">{zones}</div>'
         '<div class="ticks"><span style="left:0">0 %</span>'
         f'<span style="left:33.3%">{_percent(thresholds.low)}</span>'

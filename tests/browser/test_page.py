@@ -19,10 +19,9 @@ OpenPage = Callable[..., Page]
 
 
 def picture(level: int) -> bytes:
-    """A picture of mean brightness `level`."""
+    """A picture of mean brightness `level`, but for a corner that keeps it from being blank."""
     pixels = np.full((224, 224, 3), level, np.uint8)
-    pixels[:112] -= 10
-    pixels[112:] += 10
+    pixels[:5, :5] = 255 - level if level in (0, 255) else level + 10
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, "PNG")
     return encoded.getvalue()
@@ -160,10 +159,17 @@ def test_nothing_scrolls_sideways(
 ) -> None:
     model_server.in_distribution = False
     page = open_page(front_end, width=width)
-    for level in (250, 12):  # the marker at either end of the bar
+    for level, shown in ((0, "under 0.1 %"), (255, "over 99.9 %")):  # the longest, at either end
         drop(page, picture(level))
-        expect(page.locator("#answer")).to_contain_text("Confidence")
+        expect(page.locator("#answer .risk .value")).to_have_text(shown)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        panel = page.locator("#answer .panel").bounding_box()
+        for part in page.locator("#answer .risk span").all():
+            box = part.bounding_box()
+            assert panel is not None
+            assert box is not None
+            assert panel["x"] <= box["x"]
+            assert box["x"] + box["width"] <= panel["x"] + panel["width"]
 
 
 def test_nothing_is_asked_of_another_host(
