@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
-from data.labels import Label
 from serving.client import Answer, Client
 from serving.errors import ServingError
 from serving.settings import BenchSettings, PredictSettings, RunSettings
@@ -91,11 +90,10 @@ def bench(settings: BenchSettings = BENCH_DEFAULTS) -> None:
 
 def _fields(answer: Answer) -> dict[str, object]:
     (one,) = answer.predictions
-    confidence = one.probability if one.label == Label.TUMOR else 1.0 - one.probability
     return {
         "label": str(one.label),
         "probability": one.probability,
-        "confidence": confidence,
+        "confidence": one.confidence,
         "risk": str(one.risk),
         "in_distribution": one.in_distribution,
         "ood_score": one.ood_score,

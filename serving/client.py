@@ -66,6 +66,11 @@ class Prediction:
     ood_score: float
     heatmap: NDArray[np.float32] | None = None
 
+    @property
+    def confidence(self) -> float:
+        """Probability of `label`, 0..1."""
+        return self.probability if self.label == Label.TUMOR else 1.0 - self.probability
+
 
 @dataclass(frozen=True)
 class Answer:

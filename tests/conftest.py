@@ -117,8 +117,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
 
 
 @pytest.fixture(scope="session")
-def local_server(serve: Serve) -> Iterator[RunningServer]:
-    """A local server on the shipped model, or on the one that `BRAIN_TUMOR_MODELS` points at."""
-    base_path = Path(os.environ.get("BRAIN_TUMOR_MODELS", ROOT / "models" / "brain_tumor"))
-    with serve(base_path) as server:
+def models() -> Path:
+    """Base path of the shipped model, or of the one that `BRAIN_TUMOR_MODELS` points at."""
+    return Path(os.environ.get("BRAIN_TUMOR_MODELS", ROOT / "models" / "brain_tumor"))
+
+
+@pytest.fixture(scope="session")
+def local_server(serve: Serve, models: Path) -> Iterator[RunningServer]:
+    """A local server on the newest version of `models`."""
+    with serve(models) as server:
         yield server

@@ -24,10 +24,10 @@ class TrainSettings:
     head_epochs: int = 2
     """Epochs of the head alone, backbone frozen."""
 
-    epochs: int = 16
+    epochs: int = 12
     """Epochs of the whole network at `--image-size`."""
 
-    full_size_epochs: int = 5
+    full_size_epochs: int = 4
     """Epochs at the full 224 pixels at the end."""
 
     image_size: int = 160

@@ -1,0 +1,90 @@
+"""The network, its augmentation and its folding."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.imaging import prepare_scan, read_scan
+from training.augment import RandomView
+from training.efficientnet_lite import efficientnet_lite0, fold
+from training.network import build_network
+
+
+@pytest.fixture(scope="module")
+def scans(samples):
+    return np.stack([prepare_scan(read_scan(p)) for p in samples["yes"][:2] + samples["no"][:2]])
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_network(seed=1)
+
+
+def grey_part(network):
+    return keras.Model(network.inputs, network.get_layer("grey").output)
+
+
+def test_grey_is_pillows_grey(network):
+    colours = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    expected = np.asarray(Image.fromarray(colours[0]).convert("L"))
+    got = np.asarray(grey_part(network)(colours))[0, :, :, 0] * 255
+    assert np.abs(got - expected).max() <= 1.0
+
+
+def test_imagenet_weights_are_loaded_and_predictions_are_repeatable(network, scans):
+    fresh = build_network(seed=1, pretrained=False).get_layer("backbone")
+    stem = network.get_layer("backbone").get_layer("stem").get_weights()[0]
+    assert not np.allclose(stem, fresh.get_layer("stem").get_weights()[0])
+    once, twice = (network.predict(scans, verbose=0) for _ in range(2))
+    assert (once == twice).all()
+
+
+def test_a_smaller_image_size_only_scales(network, scans):
+    small = build_network(seed=1, image_size=96)
+    assert grey_part(small)(scans).shape == (4, 96, 96, 1)
+    assert len(small.get_weights()) == len(network.get_weights())
+
+
+def test_folding_changes_nothing_but_the_graph(scans):
+    trained = efficientnet_lite0()
+    generator = np.random.default_rng(0)
+    for layer in trained.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            noise = lambda like: generator.uniform(0.5, 1.5, like.shape)  # noqa: E731
+            layer.set_weights([noise(gamma), 0.1 * noise(beta), 0.1 * noise(mean), noise(variance)])
+    folded = fold(trained)
+    assert not any(isinstance(x, keras.layers.BatchNormalization) for x in folded.layers)
+    grey = (scans[..., :1].astype(np.float32) - 127) / 128
+    expected = np.asarray(trained(np.repeat(grey, 3, axis=-1), training=False))
+    assert expected.std() > 1e-3
+    assert np.asarray(folded(grey)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_views_differ_from_the_scan_and_from_each_other_but_not_outside_training(scans):
+    view = RandomView(seed=0)
+    grey = scans[..., :1].astype(np.float32) / 255
+    assert (np.asarray(view(grey, training=False)) == grey).all()
+    one, other = (np.asarray(view(grey, training=True)) for _ in range(2))
+    assert one.shape == grey.shape
+    assert one.min() >= 0
+    assert one.max() <= 1
+    for scan in range(len(grey)):
+        assert np.abs(one[scan] - grey[scan]).mean() > 0.01
+        assert np.abs(one[scan] - other[scan]).mean() > 0.01
+
+
+def test_each_image_of_a_batch_draws_its_own_view(scans):
+    """Each image draws its own view: equal scans in a batch come out different."""
+    same = np.repeat(scans[:1, ..., :1].astype(np.float32) / 255, 4, axis=0)
+    views = np.asarray(RandomView(seed=0)(same, training=True))
+    assert len({view.tobytes() for view in views}) == 4
+
+
+def test_black_stays_black_in_most_of_the_background(scans):
+    """Grey levels are bent, but air does not become tissue."""
+    grey = np.zeros((16, 224, 224, 1), np.float32)
+    grey[:, 60:160, 60:160] = 0.6
+    views = np.asarray(RandomView(seed=3)(grey, training=True))
+    assert np.median(views[:, :12, :12]) < 0.1

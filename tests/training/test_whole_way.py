@@ -1,0 +1,247 @@
+"""From sample scans to a published version, through the commands a user types, small but real."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.imaging import prepare_scan, read_scan
+from data.manifest import Split, read_manifest
+from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES
+from training.export import BATCH_SIZES, WARMUP_FILE
+from training.scans import ScanSet, Views, load_split
+
+ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
+QUICK = ["--head-epochs", "1", "--epochs", "2", "--full-size-epochs", "0"]
+QUICK += ["--views-per-epoch", "32", "--batch-size", "8", "--image-size", "64"]
+
+
+def command(room, *arguments):
+    return [sys.executable, "-m", room, *map(str, arguments)]
+
+
+def finished(*words, code=0):
+    done = subprocess.run(command(*words), capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    out = tmp_path_factory.mktemp("prepared") / "samples"
+    finished("data", "prepare", "data/samples", "--out", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, dataset):
+    """A training that was killed in its first stage, and resumed by the same command."""
+    folder = tmp_path_factory.mktemp("runs") / "quick"
+    train = command("training", "train", "--data", dataset, "--run", folder, *QUICK)
+    with subprocess.Popen(train, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        while not (folder / "finetune.csv").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    done = finished(*train[2:])
+    assert "head:" not in done.stdout, "a finished stage was trained again"
+    assert "finetune:" in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory, run, dataset):
+    models = tmp_path_factory.mktemp("models") / "brain_tumor"
+    finished("training", "export", "--run", run, "--data", dataset, "--models", models)
+    return models / "1"
+
+
+def test_a_run_keeps_its_weights_settings_and_curves(run):
+    assert (run / "trained.weights.h5").stat().st_size > 10_000_000
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["views_per_epoch"] == 32
+    assert len(settings["data_hash"]) == 64
+    epochs = [line.split(",")[0] for line in (run / "finetune.csv").read_text().splitlines()[1:]]
+    assert epochs == ["0", "1"], "each epoch is trained once, over the kill"
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_a_run_is_not_continued_with_other_settings(run, dataset):
+    other = [*QUICK, "--seed", "7"]
+    done = finished("training", "train", "--data", dataset, "--run", run, *other, code=1)
+    assert "was begun with other settings or data" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unfinished_run_cannot_be_exported(tmp_path, dataset):
+    words = ["--run", tmp_path, "--data", dataset, "--models", tmp_path / "models"]
+    done = finished("training", "export", *words, code=1)
+    assert "Finish the run with `python -m training train`" in done.stderr
+    assert not (tmp_path / "models").exists()
+
+
+def test_the_version_fulfils_the_contract(version):
+    loaded = tf.saved_model.load(str(version))
+    for name, signature in SIGNATURES.items():
+        function = loaded.signatures[name]
+        inputs = function.structured_input_signature[1]
+        assert {k: v.dtype.name for k, v in inputs.items()} == {
+            k: spec.dtype for k, spec in signature.inputs.items()
+        }
+        outputs = function.structured_outputs
+        assert {k: (v.dtype.name, tuple(v.shape)) for k, v in outputs.items()} == {
+            k: (spec.dtype, spec.shape) for k, spec in signature.outputs.items()
+        }
+
+
+def test_the_version_is_small_and_whole(version):
+    assert sorted(path.name for path in version.parent.iterdir()) == ["1"]
+    assert sum(f.stat().st_size for f in version.rglob("*") if f.is_file()) < 25 * 2**20
+    records = list(tf.data.TFRecordDataset(str(version / WARMUP_FILE)))
+    assert len(records) == len(SIGNATURES) * len(BATCH_SIZES)
+
+
+def test_the_card_in_the_graph_is_the_one_beside_it(version):
+    served = tf.saved_model.load(str(version)).signatures["card"]
+    texts = served(format=tf.constant(["json", "markdown", "xml"]))["card"].numpy()
+    assert texts[0].decode() == (version / "model_card.json").read_text()
+    assert texts[1].decode() == (version / "model_card.md").read_text()
+    assert "format must be json or markdown" in texts[2].decode()
+    card = json.loads(texts[0])
+    thresholds = card["thresholds"]
+    assert 0 < thresholds["low"] <= thresholds["label"] <= thresholds["high"] < 1
+    assert card["version"] == 1
+    assert (
+        card["metrics"]["test"]["n"]
+        == card["metrics"]["test"]["tumor"] + (card["metrics"]["test"]["no_tumor"])
+    )
+
+
+def test_thresholds_of_the_card_are_those_of_the_graph(version, samples):
+    images = np.stack([prepare_scan(read_scan(p)) for p in samples["yes"] + samples["no"]])
+    served = tf.saved_model.load(str(version)).signatures["explain"]
+    got = {k: v.numpy() for k, v in served(images=tf.constant(images)).items()}
+    cut = json.loads((version / "model_card.json").read_text())["thresholds"]
+    p = got["probability"]
+    assert (got["label"] == np.where(p >= cut["label"], b"tumor", b"no_tumor")).all()
+    risks = np.where(p < cut["low"], b"low", np.where(p < cut["high"], b"medium", b"high"))
+    assert (got["risk"] == risks).all()
+    assert (got["in_distribution"] == (got["ood_score"] <= 1)).all()
+    assert got["heatmap"].shape == (36, 7, 7)
+    assert 0 <= got["heatmap"].min() < got["heatmap"].max() <= 1
+
+
+def test_bad_bytes_cost_only_their_own_answer(version, samples):
+    loaded = tf.saved_model.load(str(version))
+    image = prepare_scan(read_scan(samples["yes"][0]))
+    rgb = loaded.signatures["rgb"](
+        rgb_bytes=tf.constant([image.tobytes(), b"abc", b"", bytes(RGB_BYTES + 1), image.tobytes()])
+    )
+    alone = loaded.signatures["serving_default"](images=tf.constant(image[None]))
+    expected = alone["probability"].numpy()[0]
+    assert rgb["probability"].numpy() == pytest.approx([expected, -1, -1, -1, expected], abs=1e-6)
+    assert [bool(e) for e in rgb["error"].numpy()] == [False, True, True, True, False]
+    assert b"holds 3" in rgb["error"].numpy()[1]
+    assert rgb["label"].numpy()[1:4].tolist() == [b""] * 3
+    assert not rgb["in_distribution"].numpy()[1:4].any()
+
+
+def test_the_graph_itself_refuses_other_shapes(version):
+    """As TensorFlow Serving runs it: nothing checks the placeholder's shape before the graph."""
+    graph = tf.Graph()
+    with tf.compat.v1.Session(graph=graph) as session:
+        loader = tf.compat.v1.saved_model
+        definition = loader.load(session, ["serve"], str(version)).signature_def["serving_default"]
+        fed = graph.get_tensor_by_name(definition.inputs["images"].name)
+        asked = graph.get_tensor_by_name(definition.outputs["probability"].name)
+        # Feeding past the Python wrapper, which would compare shapes as no server does.
+        run = session._make_callable_from_options(
+            tf.compat.v1.CallableOptions()
+            if hasattr(tf.compat.v1, "CallableOptions")
+            else _callable_options(fed.name, asked.name)
+        )
+        assert run(np.zeros((2, *IMAGE_SHAPE), np.uint8))[0].shape == (2,)
+        for shape in ((1, 10, 10, 3), (1, 224, 224, 1), (224, 224, 3)):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                run(np.zeros(shape, np.uint8))
+
+
+def _callable_options(feed, fetch):
+    from tensorflow.core.protobuf import config_pb2
+
+    return config_pb2.CallableOptions(feed=[feed], fetch=[fetch])
+
+
+def test_evaluate_writes_its_figures(version, dataset, tmp_path):
+    report = tmp_path / "reports" / "samples.json"
+    words = ["--model", version, "--data", "data/samples", "--json", report]
+    done = finished("training", "evaluate", *words)
+    assert "sensitivity" in done.stdout
+    figures = json.loads(report.read_text())
+    assert (figures["n"], figures["tumor"], figures["no_tumor"]) == (36, 18, 18)
+    for metric in ("auc", "accuracy", "sensitivity", "specificity"):
+        assert figures[metric]["low"] <= figures[metric]["value"] <= figures[metric]["high"]
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        ("models", "data/samples", "models is not a version directory"),
+        (None, "docker", "holds no class folders"),
+    ],
+)
+def test_evaluate_says_what_is_wrong(version, model, data, message):
+    words = ["--model", model or version, "--data", data]
+    done = finished("training", "evaluate", *words, code=1)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_views_are_balanced_repeatable_and_from_one_split(dataset):
+    scans = load_split(dataset, Split.TRAIN, keep_doubtful=False)
+    assert {scan.split for scan in scans.scans} == {Split.TRAIN}
+    views = Views(scans, batch_size=50, draws=2000, seed=3)
+    targets = np.concatenate([views[i][1] for i in range(len(views))])
+    assert targets.mean() == pytest.approx(0.5, abs=0.05)
+    first = views[0][0].copy()
+    views.draw(1)
+    assert (views[0][0] != first).any()
+    views.draw(0)
+    assert (views[0][0] == first).all()
+
+
+def test_every_scan_is_evaluated_once_with_balancing_weights(dataset):
+    scans = load_split(dataset, Split.TRAIN, keep_doubtful=True)
+    views = Views(scans, batch_size=4)
+    images, targets, weights = (np.concatenate(part) for part in zip(*views, strict=True))
+    assert len(images) == len(scans)
+    assert weights[targets[:, 0] == 1].sum() == pytest.approx(weights[targets[:, 0] == 0].sum())
+
+
+def test_doubtful_labels_are_left_out_of_learning(dataset):
+    everything = read_manifest(dataset)
+    flags = ["", "small_mask", "ct_suspect;other", "other"]
+    scans = [replace(scan, flag=flag) for scan, flag in zip(everything, flags, strict=False)]
+    from training.scans import doubtful
+
+    assert [doubtful(scan) for scan in scans] == [False, True, True, False]
+
+
+def test_tempering_sets_how_much_a_large_source_counts(dataset):
+    template = read_manifest(dataset)[0]
+    scans = [replace(template, source="large")] * 90 + [replace(template, source="small")] * 10
+    pixels = np.zeros((100, *IMAGE_SHAPE), np.uint8)
+    some = ScanSet(scans=scans, packed=pixels, rows=np.arange(100))
+    for tempering, share in ((0.0, 0.9), (1.0, 0.5), (0.5, 0.75)):
+        weights = some.weights(tempering=tempering)
+        assert weights[:90].sum() / weights.sum() == pytest.approx(share)
