@@ -228,11 +228,10 @@ def _unexpected() -> AnalysisError:
 def _analysis(
     prediction: Prediction, thresholds: Thresholds, version: ModelVersion, latency: Latency
 ) -> Analysis:
-    probability = prediction.probability
     return Analysis(
         label=prediction.label,
-        probability=probability,
-        confidence=probability if prediction.label is Label.TUMOR else 1 - probability,
+        probability=prediction.probability,
+        confidence=prediction.confidence,
         risk=prediction.risk,
         in_distribution=prediction.in_distribution,
         ood_score=prediction.ood_score,

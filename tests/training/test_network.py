@@ -22,7 +22,7 @@ def network():
 
 
 def grey_part(network):
-    return keras.Model(network.inputs, network.get_layer("grey").output)
+    return keras.Model(network.inputs[0], network.get_layer("grey").output)
 
 
 def test_grey_is_pillows_grey(network):
