@@ -29,7 +29,7 @@ from data.manifest import DatasetError, Split, dataset_hash, write_manifest
 from data.sources import Found, find_scans
 
 #: Raise when the same inputs would give another dataset than before.
-VERSION: Final = 1
+VERSION: Final = 2
 RECORD: Final = "prepared.json"
 REJECTS: Final = "invalid_images"
 REASONS: Final = "reasons.csv"
