@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
 from data.imaging import prepare_scan, read_scan
 from data.manifest import Split, read_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES
 from training.export import BATCH_SIZES, WARMUP_FILE
-from training.scans import ScanSet, Views, load_split
+from training.scans import ScanSet, Views, doubtful, load_split
 
 ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
 QUICK = ["--head-epochs", "1", "--epochs", "2", "--full-size-epochs", "0"]
@@ -164,22 +165,13 @@ def test_the_graph_itself_refuses_other_shapes(version):
         definition = loader.load(session, ["serve"], str(version)).signature_def["serving_default"]
         fed = graph.get_tensor_by_name(definition.inputs["images"].name)
         asked = graph.get_tensor_by_name(definition.outputs["probability"].name)
-        # Feeding past the Python wrapper, which would compare shapes as no server does.
-        run = session._make_callable_from_options(
-            tf.compat.v1.CallableOptions()
-            if hasattr(tf.compat.v1, "CallableOptions")
-            else _callable_options(fed.name, asked.name)
-        )
+        # Past the Python wrapper, which would compare shapes as no server does.
+        options = config_pb2.CallableOptions(feed=[fed.name], fetch=[asked.name])
+        run = session._make_callable_from_options(options)
         assert run(np.zeros((2, *IMAGE_SHAPE), np.uint8))[0].shape == (2,)
         for shape in ((1, 10, 10, 3), (1, 224, 224, 1), (224, 224, 3)):
             with pytest.raises(tf.errors.InvalidArgumentError):
                 run(np.zeros(shape, np.uint8))
-
-
-def _callable_options(feed, fetch):
-    from tensorflow.core.protobuf import config_pb2
-
-    return config_pb2.CallableOptions(feed=[feed], fetch=[fetch])
 
 
 def test_evaluate_writes_its_figures(version, dataset, tmp_path):
@@ -232,8 +224,6 @@ def test_doubtful_labels_are_left_out_of_learning(dataset):
     everything = read_manifest(dataset)
     flags = ["", "small_mask", "ct_suspect;other", "other"]
     scans = [replace(scan, flag=flag) for scan, flag in zip(everything, flags, strict=False)]
-    from training.scans import doubtful
-
     assert [doubtful(scan) for scan in scans] == [False, True, True, False]
 
 
