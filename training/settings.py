@@ -24,10 +24,10 @@ class TrainSettings:
     head_epochs: int = 2
     """Epochs of the head alone, backbone frozen."""
 
-    epochs: int = 12
+    epochs: int = 10
     """Epochs of the whole network at `--image-size`."""
 
-    full_size_epochs: int = 4
+    full_size_epochs: int = 3
     """Epochs at the full 224 pixels at the end."""
 
     image_size: int = 160
