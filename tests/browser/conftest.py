@@ -13,9 +13,12 @@ from tests.ui.scripted_server import ScriptedServer, scripted_server
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; its absence is a failure, since the page would go untested."""
-    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert executable, "Chromium is missing: install it, or set CHROMIUM to its path."
+    """The system's Chromium; in continuous integration its absence is a failure."""
+    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    executable = os.environ.get("CHROMIUM") or next(filter(None, found), None)
+    if not executable:
+        assert not os.environ.get("CI"), "Chromium is missing; .ci/run installs it"
+        pytest.skip("the page goes untested: install Chromium, or set CHROMIUM to its path")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield running
