@@ -25,7 +25,7 @@ class Candidate:
         found: the file and its descriptions.
         sha256: of the file.
         pixels_sha256: of the prepared pixels; empty if there are none.
-        pattern: float32 `[32, 32]` from `data.grouping.thumbnail`, or None.
+        patterns: float32 `[2, 32, 32]` from `data.grouping.patterns`, or None.
         code: why it is no usable scan, or empty.
         message: the same for people.
     """
@@ -33,7 +33,7 @@ class Candidate:
     found: Found
     sha256: str
     pixels_sha256: str = ""
-    pattern: NDArray[np.float32] | None = None
+    patterns: NDArray[np.float32] | None = None
     code: str = ""
     message: str = ""
 
@@ -91,8 +91,8 @@ def assemble(
     groups.join_equal(one.pixels_sha256 for one in usable)
     copies = groups.labels()
     groups.join_equal(map(_given_group, found))
-    patterns = np.stack([one.pattern for one in usable if one.pattern is not None])
-    pairs, _ = near_duplicates(patterns, progress=progress)
+    thumbnails = np.stack([one.patterns for one in usable if one.patterns is not None])
+    pairs, _ = near_duplicates(thumbnails, progress=progress)
     patients = [_patient(one) for one in found]
     joined, refused = join_near_duplicates(groups, pairs, patients)
     units = Groups(len(usable))

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from data.assemble import Candidate, assemble
-from data.grouping import thumbnail
+from data.grouping import patterns
 from data.imaging import ScanError, prepare_scan, read_scan
 from data.labels import LABEL_OF_FOLDER
 from data.manifest import DatasetError, Split, dataset_hash, write_manifest
@@ -228,7 +228,7 @@ def _decode(found: Found, sha256: str, target: Path) -> Candidate:
         found=found,
         sha256=sha256,
         pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-        pattern=thumbnail(pixels),
+        patterns=patterns(pixels),
     )
 
 
