@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import cyclopts
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
@@ -107,10 +108,10 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     )
     for row in rows:
         if "error" in row:
-            table.add_row(str(row["file"]), f"[red]{row['error']}")
+            table.add_row(escape(str(row["file"])), f"[red]{escape(str(row['error']))}")
             continue
         table.add_row(
-            str(row["file"]),
+            escape(str(row["file"])),
             str(row["label"]),
             f"{row['probability']:.3f}",
             str(row["risk"]),

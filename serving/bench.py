@@ -104,12 +104,16 @@ def _rate(way: Way, seconds: float) -> float:
     shape = (way.batch, *IMAGE_SHAPE)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     counts = [0] * way.clients
+    errors: list[Exception] = []
     end = time.perf_counter() + seconds
 
     def work(client: int) -> None:
-        while time.perf_counter() < end:
-            way.call(images)
-            counts[client] += way.batch
+        try:
+            while time.perf_counter() < end and not errors:
+                way.call(images)
+                counts[client] += way.batch
+        except Exception as error:  # a thread would swallow it, and a lower rate would be reported
+            errors.append(error)
 
     begin = time.perf_counter()
     threads = [threading.Thread(target=work, args=(i,)) for i in range(way.clients)]
@@ -117,6 +121,8 @@ def _rate(way: Way, seconds: float) -> float:
         thread.start()
     for thread in threads:
         thread.join()
+    if errors:
+        raise errors[0]
     return sum(counts) / (time.perf_counter() - begin)
 
 

@@ -217,7 +217,8 @@ class Client:
         outputs, answered = self._call(signature, inputs, version, timeout_s, n)
         for sentence in outputs.get("error", ()):
             if sentence:
-                raise RequestRejected(f"The model refuses an image: {sentence.decode()}")
+                text = sentence.decode("utf-8", "replace")
+                raise RequestRejected(f"The model refuses an image: {text}")
         predictions = [_prediction(outputs, i) for i in range(n)]
         return Answer(tuple(predictions), answered)
 
@@ -269,8 +270,9 @@ def _prediction(outputs: Arrays, i: int) -> Prediction:
     except ValueError as error:
         raise ContractError("The server answered an unknown label or risk.") from error
     heatmap = outputs.get("heatmap")
-    if heatmap is not None and not (np.isfinite(heatmap[i]).all()):
-        raise ContractError("The server answered a heatmap that is not finite.")
+    # NaN fails both comparisons.
+    if heatmap is not None and not ((heatmap[i] >= 0.0) & (heatmap[i] <= 1.0)).all():
+        raise ContractError("The server answered a heatmap outside 0..1; no result can be read.")
     return Prediction(
         probability=probability,
         label=label,

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from serving.contract import Signature, TensorSpec
 from serving.errors import (
@@ -77,14 +78,20 @@ class GrpcTransport:
             outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
         except ValueError as error:
             raise ContractError(f"The server's answer cannot be read: {error}.") from error
-        return outputs, int(response.model_spec.version.value)
+        answered = int(response.model_spec.version.value)
+        if answered < 1 or version not in (None, answered):
+            raise ContractError("The server does not say which version answered, or another did.")
+        return outputs, answered
 
     def status(self, timeout_s: float) -> dict[int, str]:
         """See `Transport.status`."""
         request = wire.GetModelStatusRequest(model_spec=self._spec(None))
         response = self._call(self._status, request, timeout_s)
         name = wire.ModelVersionStatus.State.Name
-        return {one.version: name(one.state) for one in response.model_version_status}
+        try:
+            return {one.version: name(one.state) for one in response.model_version_status}
+        except ValueError as error:
+            raise ContractError("The server answered an unknown state of a version.") from error
 
     def metadata(self, version: int | None, timeout_s: float) -> Metadata:
         """See `Transport.metadata`."""
@@ -93,7 +100,10 @@ class GrpcTransport:
         )
         response = self._call(self._metadata, request, timeout_s)
         # Unpacking by hand: the type inside is named after the official package, not ours.
-        signatures = wire.SignatureDefMap.FromString(response.metadata[_SIGNATURES_FIELD].value)
+        try:
+            signatures = wire.SignatureDefMap.FromString(response.metadata[_SIGNATURES_FIELD].value)
+        except DecodeError as error:
+            raise ContractError("The server's metadata cannot be read.") from error
         return Metadata(
             version=int(response.model_spec.version.value),
             signatures={
@@ -117,10 +127,10 @@ class GrpcTransport:
         try:
             return method(request, timeout=timeout_s)
         except grpc.RpcError as error:
-            kind = _ERROR_OF_CODE.get(error.code(), ContractError)
-            raise explained(
-                kind, self._address, self._model, timeout_s, error.details() or ""
-            ) from error
+            kind, details = _ERROR_OF_CODE.get(error.code(), ContractError), error.details() or ""
+            if kind is ServerOverloaded and "larger than max" in details:
+                kind, details = RequestRejected, "too many images for one message; send fewer."
+            raise explained(kind, self._address, self._model, timeout_s, details) from error
 
 
 def _specs(infos: Any) -> dict[str, TensorSpec]:
