@@ -60,8 +60,14 @@ def read_tensor(proto: Any) -> NDArray[Any]:
     return _filled(list(getattr(proto, field)), count, dtype).reshape(shape)
 
 
-def write_tensor(array: NDArray[Any], proto: Any) -> None:
+def write_tensor(array: NDArray[Any], proto: Any, *, packed: bool = True) -> None:
     """Fill an empty TensorProto from an array; an object array must hold bytes.
+
+    Args:
+        array: of any shape.
+        proto: ours or TensorFlow's.
+        packed: bytes in `tensor_content`, small and quick; otherwise one by one in `float_val` and the
+            like, which is where programs look for TensorFlow Serving's answers.
 
     Raises:
         ValueError: the array's type has no counterpart on the wire.
@@ -76,6 +82,9 @@ def write_tensor(array: NDArray[Any], proto: Any) -> None:
     if number is None:
         raise ValueError(f"arrays of type {array.dtype} cannot be sent")
     proto.dtype = number
+    if not packed:
+        getattr(proto, _BY_NUMBER[number][1]).extend(array.ravel().tolist())
+        return
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     proto.tensor_content = np.ascontiguousarray(little).tobytes()
 

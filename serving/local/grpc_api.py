@@ -76,7 +76,7 @@ def predict(
         outputs = model.predict(spec.signature_name, inputs, request.output_filter)
         response = predict_pb2.PredictResponse()
         for name, array in outputs.items():
-            write_tensor(array, response.outputs[name])
+            write_tensor(array, response.outputs[name], packed=False)
         response.model_spec.name = spec.name
         response.model_spec.version.value = model.version
         response.model_spec.signature_name = spec.signature_name or "serving_default"

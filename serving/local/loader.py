@@ -59,6 +59,7 @@ class ModelLoader:
         self._status: dict[int, VersionStatus] = {}
         self._failed: dict[int, object] = {}
         self._serving: Servable | None = None
+        self._told_empty = False
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
@@ -67,10 +68,10 @@ class ModelLoader:
         """Begin to watch, in a thread of its own."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop watching; what serves keeps serving."""
+    def stop(self, timeout_s: float) -> None:
+        """Stop watching; what serves keeps serving. A load under way gets this long to end."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(timeout_s)
 
     @contextmanager
     def servable(self, version: int | None = None) -> Iterator[Servable]:
@@ -113,10 +114,11 @@ class ModelLoader:
     def _poll(self) -> None:
         versions = list_versions(self._base_path)
         if not versions:
-            if self._serving is None and not self._status:
+            if self._serving is None and not self._told_empty:
                 log.warning("No versions of %s in %s yet; waiting", self.name, self._base_path)
-                self._status_seen_empty = True
+            self._told_empty = True
             return
+        self._told_empty = False
         for version in reversed(versions):
             if self._serving is not None and self._serving.version == version:
                 return

@@ -1,6 +1,7 @@
 """The REST surface of the local server: predict, status and metadata, as TensorFlow Serving has them."""
 
 import json
+import logging
 import re
 import zlib
 from typing import Any, Final
@@ -19,6 +20,8 @@ from serving.local.errors import RequestError, invalid
 from serving.local.loader import ModelLoader
 from serving.local.rest_json import ROWS, parse_body, read_inputs, write_outputs
 
+log = logging.getLogger(__name__)
+
 #: A batch of 32 images as base64 is 6.5 MB; as lists of numbers some 20 MB.
 MAX_BODY_BYTES: Final = 64 * 2**20
 _PATH: Final = re.compile(
@@ -26,6 +29,7 @@ _PATH: Final = re.compile(
     r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
     r"(?P<verb>/metadata|:predict|:classify|:regress)?/?$"
 )
+_MAX_VERSION: Final = 2**63 - 1
 _HTTP: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -47,6 +51,8 @@ def create_app(loader: ModelLoader) -> Starlette:
     async def endpoint(request: Request) -> Response:
         if not request.url.path.startswith("/v1/"):
             return HTMLResponse(_NO_SUCH_PAGE, 404)
+        if request.method == "OPTIONS":
+            return HTMLResponse("", 400)
         try:
             body = await _body(request)
             # TensorFlow holds a thread while it computes; the event loop must not wait for it.
@@ -54,6 +60,10 @@ def create_app(loader: ModelLoader) -> Starlette:
         except RequestError as error:
             status = _HTTP.get(error.code, 500)
             return Response(_json({"error": str(error)}), status, media_type="application/json")
+        except Exception as error:  # its text may quote the request, so only its kind is logged
+            log.error("A REST request failed: %s", type(error).__name__)
+            body = _json({"error": "The server failed to answer this request"})
+            return Response(body, 500, media_type="application/json")
         return Response(answer, media_type="application/json")
 
     methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
@@ -69,7 +79,7 @@ def _answer(loader: ModelLoader, request: Request, body: bytes) -> bytes:
         raise invalid("Missing model name in request.")
     spec = model_pb2.ModelSpec(name=match["model"])
     if match["version"]:
-        spec.version.value = int(match["version"])
+        spec.version.value = _version(match["version"])
     verb = match["verb"]
     if request.method == "GET" and verb is None:
         return _json(_fields(grpc_api.status(loader, spec)))
@@ -84,6 +94,14 @@ def _answer(loader: ModelLoader, request: Request, body: bytes) -> bytes:
             grpc.StatusCode.UNIMPLEMENTED, f"{verb[1:]} is not served here; use predict."
         )
     raise malformed
+
+
+def _version(digits: str) -> int:
+    """A version from a path; int64 on the wire."""
+    number = int(digits) if len(digits) <= 19 else _MAX_VERSION + 1
+    if number > _MAX_VERSION:
+        raise invalid(f"Failed to convert version: {digits[:100]} to numeric.")
+    return number
 
 
 def _predict(loader: ModelLoader, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
@@ -149,6 +167,8 @@ async def _body(request: Request) -> bytes:
         raise invalid("The body is not gzip, as its Content-Encoding says") from error
     if unpacker.unconsumed_tail:
         raise _too_large()
+    if not unpacker.eof:
+        raise invalid("The gzip body ends too early")
     return unpacked
 
 

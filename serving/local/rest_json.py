@@ -177,16 +177,22 @@ def _culprit(array: NDArray[Any], wanted: np.dtype[Any]) -> tuple[str, str]:
 
 def _strings(value: Any, place: str) -> NDArray[Any]:
     if isinstance(value, list):
-        array = np.empty(len(value), object)
-        array[:] = [_strings(element, place).item() for element in value]
-        return array
+        if not value:
+            return np.empty(0, object)
+        try:
+            return np.stack([_strings(element, place) for element in value])
+        except (IndexError, ValueError) as error:  # IndexError: more than 64 levels
+            raise invalid(f"{place}Encountered list at unexpected depth or size") from error
     if _is_bytes(value):
         try:
             text = base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, TypeError, ValueError) as error:
             raise invalid(f"{place}Unable to base64 decode") from error
     elif isinstance(value, str):
-        text = value.encode()
+        try:
+            text = value.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise invalid(f"{place}JSON Value is not valid UTF-8") from error
     else:
         raise invalid(f"{place}JSON Value: {_shown(value)} is not of expected type: string")
     array = np.empty((), object)
@@ -209,5 +215,17 @@ def _plain(name: str, array: NDArray[Any]) -> list[Any]:
 
 def _shown(value: Any) -> str:
     """A JSON value for an error message, cut: a request may be megabytes, and hold a scan."""
-    text = json.dumps(value, indent=4, default=str)
+    text = _pretty(value)
     return text if len(text) <= 100 else text[:100] + "…"
+
+
+def _pretty(value: Any, margin: str = "") -> str:
+    """JSON as TensorFlow Serving prints it: objects over several lines, arrays in one."""
+    if isinstance(value, list):
+        # Every element has a character at least: those past the cut need not be written.
+        return "[" + ", ".join(_pretty(one, margin) for one in value[:101]) + "]"
+    if isinstance(value, dict) and value:
+        inner = margin + "    "
+        lines = (f"{inner}{json.dumps(key)}: {_pretty(one, inner)}" for key, one in value.items())
+        return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
+    return json.dumps(value)

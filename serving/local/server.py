@@ -68,10 +68,10 @@ def run(settings: RunSettings) -> None:
     stop.wait()
 
     log.info("Ending: answering what is in flight")
-    loader.stop()
     rest_server.should_exit = True
     grpc_server.stop(settings.grace_seconds).wait()
     rest_thread.join(settings.grace_seconds)
+    loader.stop(settings.grace_seconds)
 
 
 def _rest(settings: RunSettings) -> tuple[str, int]:
