@@ -29,7 +29,7 @@ from data.manifest import DatasetError, Split, dataset_hash, write_manifest
 from data.sources import Found, find_scans
 
 #: Raise when the same inputs would give another dataset than before.
-VERSION: Final = 2
+VERSION: Final = 3
 RECORD: Final = "prepared.json"
 REJECTS: Final = "invalid_images"
 REASONS: Final = "reasons.csv"
