@@ -27,7 +27,7 @@ class TrainSettings:
     epochs: int = 10
     """Epochs of the whole network at `--image-size`."""
 
-    full_size_epochs: int = 3
+    full_size_epochs: int = 2
     """Epochs at the full 224 pixels at the end."""
 
     image_size: int = 160
