@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +66,11 @@ def report_command(folder: Path, *, settings: ReportSettings | None = None) -> i
     return 1 if report.crossing else 0
 
 
-def main() -> int:
-    """Run the command line; errors that a person can mend are one line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default the process's; mistakes are one line and exit with 1."""
+    tokens = sys.argv[1:] if arguments is None else arguments
     try:
-        answer = app(result_action="return_value", exit_on_error=False, print_error=False)
+        answer = app(tokens, result_action="return_value", exit_on_error=False, print_error=False)
     except (DatasetError, OSError, cyclopts.CycloptsError) as error:
         print(f"python -m data: {str(error).strip()}", file=sys.stderr)
         return 1

@@ -56,7 +56,11 @@ def deal(
     free = [unit for unit in members if unit not in chosen]
     np.random.default_rng(seed).shuffle(free)
     for unit in sorted(free, key=lambda unit: -len(members[unit])):
-        want = {split: float(counts[unit] @ (lack / total)) for split, lack in lacking.items()}
+        # Ties within the unit's strata go where scans of any kind lack most.
+        want = {
+            split: (round(float(counts[unit] @ (lack / total)), 9), float(lack.sum()))
+            for split, lack in lacking.items()
+        }
         chosen[unit] = max(_HELD_OUT, key=want.__getitem__)
         lacking[chosen[unit]] -= counts[unit]
     return [chosen[unit] for unit in units]

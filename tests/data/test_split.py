@@ -44,3 +44,8 @@ def test_units_without_proposal_fill_what_the_others_left() -> None:
     proposals = [Split.TRAIN] * 70 + [None] * 30
     splits = deal(list(range(100)), ["x"] * 100, proposals, seed=0)
     assert Counter(splits[70:]) == {Split.VAL: 15, Split.TEST: 15}
+
+
+def test_a_small_dataset_still_has_all_three_splits() -> None:
+    splits = deal(list(range(8)), ["yes"] * 4 + ["no"] * 4, [None] * 8, seed=0)
+    assert Counter(splits) == {Split.TRAIN: 6, Split.VAL: 1, Split.TEST: 1}

@@ -1,0 +1,244 @@
+"""From a pile of scans to a dataset: nothing leaks, nothing is lost, nothing is half done."""
+
+import csv
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+from rich.console import Console
+
+import data.prepare
+from data.imaging import prepare_scan
+from data.manifest import DatasetError, Scan, Split, dataset_hash, read_manifest
+from data.prepare import PrepareSettings, prepare
+from data.report import crossing, describe
+
+
+def reasons(out: Path) -> dict[str, str]:
+    with (out / "invalid_images" / "reasons.csv").open() as file:
+        return {row["origin"]: row["code"] for row in csv.DictReader(file)}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def by_origin(scans: list[Scan]) -> dict[str, Scan]:
+    return {scan.origin: scan for scan in scans}
+
+
+def test_pngs_are_the_prepared_pixels_under_safe_names(pile, run_prepare, tmp_path) -> None:
+    (pile / "no" / "colin27_a50.png").rename(pile / "no" / "Ä scan, (1).png")
+    shutil.copy(pile / "no" / "mni152_c50.png", pile / "no" / "x.png")
+    originals = tree(pile)
+    scans = run_prepare(pile)
+    assert len(scans) == 8
+    assert tree(pile) == originals
+    for scan in scans:
+        with Image.open(tmp_path / "out" / scan.path) as image:
+            pixels = np.asarray(image)
+        np.testing.assert_array_equal(pixels, prepare_scan((pile / scan.origin).read_bytes()))
+        folder = "yes" if scan.label == "tumor" else "no"
+        assert scan.path.startswith(f"{scan.split}/{folder}/pile_")
+        assert scan.path.isascii()
+        assert " " not in scan.path
+    on_disk = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png")}
+    assert on_disk == {scan.path for scan in scans}
+
+
+def test_copies_share_a_group_and_no_group_crosses_a_split(pile, run_prepare) -> None:
+    family = defaultdict(set)
+    for path in sorted(pile.rglob("*.png")):
+        family[path.stem].add(path.relative_to(pile).as_posix())
+        with Image.open(path) as image:
+            copies = {
+                "mirror.png": ImageOps.mirror(image),
+                "turned.jpg": image.rotate(90, expand=True),
+                "bright.jpg": ImageEnhance.Brightness(image).enhance(1.3),
+                "margin.webp": ImageOps.expand(image, border=30),
+            }
+        for name, copy in copies.items():
+            target = path.with_name(f"{path.stem}_{name}")
+            copy.save(target, quality=80)
+            family[path.stem].add(target.relative_to(pile).as_posix())
+    scans = by_origin(run_prepare(pile, keep_splits=False))
+    groups = {name: {scans[origin].group for origin in members} for name, members in family.items()}
+    assert all(len(names) == 1 for names in groups.values())
+    assert len(set.union(*groups.values())) == 8
+    assert crossing(list(scans.values())) == []
+    assert {scan.split for scan in scans.values()} == set(Split)
+
+
+def test_rejects_are_copied_with_their_reason(pile, run_prepare, tmp_path) -> None:
+    (pile / "no" / "notes.txt").write_text("not a scan")
+    (pile / "no" / "empty.png").touch()
+    (pile / "yes" / "sub").mkdir()
+    Image.new("L", (8, 8)).save(pile / "yes" / "sub" / "tiny.png")
+    whole = (pile / "yes" / "cheng_0015_meningioma.png").read_bytes()
+    (pile / "yes" / "half.png").write_bytes(whole[: len(whole) // 2])
+    (pile / "yes" / "gone.png").symlink_to(tmp_path / "nowhere")
+    assert len(run_prepare(pile)) == 8
+    out = tmp_path / "out"
+    assert reasons(out) == {
+        "no/empty.png": "empty",
+        "no/notes.txt": "unsupported_format",
+        "yes/gone.png": "unreadable",
+        "yes/half.png": "corrupt",
+        "yes/sub/tiny.png": "too_small",
+    }
+    copied = out / "invalid_images" / "pile" / "yes" / "half.png"
+    assert copied.read_bytes() == (pile / "yes" / "half.png").read_bytes()
+    assert describe(out).rejects == dict.fromkeys(reasons(out).values(), 1)
+
+
+def test_one_of_identical_copies_stays(pile, run_prepare, tmp_path) -> None:
+    shutil.copy(pile / "no" / "mni152_c50.png", pile / "no" / "again.png")
+    with Image.open(pile / "no" / "ixi012_a60.png") as image:
+        image.save(pile / "no" / "other_bytes.png", compress_level=0)
+    scans = run_prepare(pile)
+    assert len(scans) == 8
+    record = json.loads((tmp_path / "out" / "prepared.json").read_text())
+    assert (record["found"], record["duplicates"], record["rejected"]) == (10, 2, 0)
+    assert record["dataset"] == dataset_hash(scans)
+
+
+def test_a_picture_under_both_labels_is_refused_twice(pile, run_prepare, tmp_path) -> None:
+    with Image.open(pile / "no" / "mni152_c50.png") as image:
+        image.save(pile / "yes" / "same_pixels.png", compress_level=0)
+    assert len(run_prepare(pile)) == 7
+    assert reasons(tmp_path / "out") == {
+        "no/mni152_c50.png": "contradictory_label",
+        "yes/same_pixels.png": "contradictory_label",
+    }
+
+
+def test_a_manifest_is_checked_and_kept(pile, run_prepare, tmp_path) -> None:
+    names = {path.stem: path.relative_to(pile).as_posix() for path in pile.rglob("*.png")}
+    (pile / "manifest.csv").write_text(
+        "path,label,split,group,patient,sha256\n"
+        f"{names['colin27_a50']},no,val,g1,anna,\n"
+        f"{names['mni152_c50']},no,train,g2,anna,\n"
+        f"{names['ixi012_a60']},yes,,,,\n"
+        f"{names['mni152_s45']},no,,,,00\n"
+        f"{names['cheng_0015_meningioma']},yes,train,,ben,\n"
+    )
+    scans = by_origin(run_prepare(pile))
+    assert reasons(tmp_path / "out") == {
+        names["ixi012_a60"]: "contradictory_label",
+        names["mni152_s45"]: "changed",
+    }
+    first, second = scans[names["colin27_a50"]], scans[names["mni152_c50"]]
+    assert (first.group, second.group) == ("g1", "g2")
+    assert first.split == second.split == Split.VAL  # one patient: the more held-out split
+    ben = scans[names["cheng_0015_meningioma"]]
+    assert (ben.group, ben.patient, ben.split) == ("ben", "ben", Split.TRAIN)
+
+
+def test_held_out_sources_take_their_copies_along(pile, run_prepare, tmp_path) -> None:
+    shown = tmp_path / "shown"
+    for path in sorted(pile.rglob("*.png"))[::3]:
+        target = shown / path.relative_to(pile)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            ImageOps.mirror(image).save(target)
+    (pile / "manifest.csv").write_text(
+        "path,split\n"
+        + "".join(f"{path.relative_to(pile).as_posix()},train\n" for path in pile.rglob("*.png"))
+    )
+    scans = run_prepare(pile, shown, hold_out=["shown"])
+    held = {scan.origin for scan in scans if scan.source == "shown"}
+    assert len(held) == 3
+    for scan in scans:
+        assert scan.split == (Split.TEST if scan.origin in held else Split.TRAIN)
+    with pytest.raises(DatasetError, match="No source is called 'hidden'; there are pile, shown"):
+        run_prepare(pile, shown, hold_out=["hidden"])
+
+
+def test_the_same_inputs_change_nothing(pile, run_prepare, tmp_path, console) -> None:
+    scans = run_prepare(pile)
+    marks = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    assert run_prepare(pile) == scans
+    assert "Nothing changed." in console.file.getvalue()
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == marks
+    (pile / "no" / "mni152_c50.png").unlink()
+    assert len(run_prepare(pile)) == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "pile"]
+
+
+def test_options_and_sources_decide_the_dataset_and_nothing_else(pile, tmp_path, console) -> None:
+    def build(out: str, workers: int) -> dict[str, bytes]:
+        settings = PrepareSettings(out=tmp_path / out, seed=5, workers=workers)
+        prepare([pile], settings, console)
+        return tree(tmp_path / out)
+
+    assert build("one", 1) == build("two", 2)
+
+
+def test_processes_give_what_one_gives(pile, tmp_path, console, monkeypatch) -> None:
+    monkeypatch.setattr(data.prepare, "_PARALLEL_FROM", 1)
+    for out, workers in (("one", 1), ("two", 2)):
+        prepare([pile], PrepareSettings(out=tmp_path / out, workers=workers), console)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.parametrize("step", ["_decode", "assemble", "_copy_rejects", "write_manifest"])
+def test_an_interrupted_run_leaves_no_dataset(
+    pile, run_prepare, tmp_path, monkeypatch, step: str
+) -> None:
+    def interrupt(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data.prepare, step, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_prepare(pile)
+    assert not (tmp_path / "out").exists()
+    assert len(run_prepare(pile)) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "pile"]
+
+
+def test_an_interrupted_rebuild_leaves_the_old_dataset(
+    pile, run_prepare, tmp_path, monkeypatch
+) -> None:
+    before = run_prepare(pile)
+    (pile / "no" / "mni152_c50.png").unlink()
+    monkeypatch.setattr(data.prepare, "write_manifest", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_prepare(pile)
+    assert read_manifest(tmp_path / "out") == before
+
+
+def test_folders_of_others_are_left_alone(pile, tmp_path, console: Console) -> None:
+    def refused(out: Path, match: str, *sources: Path) -> None:
+        with pytest.raises(DatasetError, match=match):
+            prepare(sources, PrepareSettings(out=out, workers=1), console)
+
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("draft")
+    refused(foreign, "is no dataset of ours", pile)
+    refused(foreign / "thesis.txt", "is no dataset of ours", pile)
+    refused(pile / "out", "lie inside each other", pile)
+    refused(tmp_path, "lie inside each other", pile)
+    refused(tmp_path / "out", "at least one SOURCE")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "thesis.txt").write_text("draft")
+    refused(tmp_path / "out", "in the way and is not ours", pile)
+    assert tree(foreign) == {"thesis.txt": b"draft"}
+    assert tree(tmp_path / "out.partial") == {"thesis.txt": b"draft"}
+
+
+def test_without_a_usable_scan_nothing_is_written(tmp_path, console) -> None:
+    (tmp_path / "pile" / "yes").mkdir(parents=True)
+    (tmp_path / "pile" / "yes" / "a.png").write_text("no")
+    with pytest.raises(DatasetError, match="None of the files is a usable scan"):
+        prepare([tmp_path / "pile"], PrepareSettings(out=tmp_path / "out"), console)
+    assert not (tmp_path / "out").exists()
