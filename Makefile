@@ -1,6 +1,6 @@
 # Everything a clone needs; `make help` lists it. The environment lives in .venv.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 7860
 GRPC_PORT ?= 8500
 REST_PORT ?= 8501
@@ -57,12 +57,15 @@ lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
 	  -c requirements.txt --group dev -o requirements-dev.txt
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Python 3.11 is needed; PYTHON=/path/to/python3.11 names one."; exit 1; }
 	$(PYTHON) -m venv .venv
 
 $(BIN)/.installed: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "Installing into .venv: a minute or two, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(BIN)/.installed-dev: requirements-dev.txt $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
