@@ -34,6 +34,7 @@ class Found:
         split: proposed by the manifest, or None.
         stated_sha256: from the manifest, or empty.
         stated_label: from the manifest, or empty.
+        stated_source: from the manifest, or empty.
     """
 
     file: Path
@@ -49,6 +50,7 @@ class Found:
     split: Split | None = None
     stated_sha256: str = ""
     stated_label: str = ""
+    stated_source: str = ""
 
 
 def find_scans(source: Path) -> list[Found]:
@@ -96,6 +98,7 @@ def find_scans(source: Path) -> list[Found]:
                         split=_split(row.get("split", ""), described),
                         stated_sha256=row.get("sha256", ""),
                         stated_label=_label(row.get("label", "")),
+                        stated_source=row.get("source", ""),
                     )
                 )
     if not found:

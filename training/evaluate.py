@@ -44,14 +44,13 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     read, rejected, probabilities, called = _predict(settings, found)
     if not read:
         raise EvaluationError(f"None of the {len(found)} files in {settings.data} can be read.")
-    of_source: dict[str, list[int]] = {
-        source: [] for source in sorted({scan.source for scan in read})
-    }
+    of_source: dict[str, list[int]] = {}
     for i, scan in enumerate(read):
-        of_source[scan.source].append(i)
+        of_source.setdefault(scan.stated_source or scan.source, []).append(i)
     whole = _report(read, probabilities, called, list(range(len(read))))
     by_source = {
-        source: _report(read, probabilities, called, which) for source, which in of_source.items()
+        source: _report(read, probabilities, called, which)
+        for source, which in sorted(of_source.items())
     }
     result = {
         "model": str(settings.model),

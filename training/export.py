@@ -21,13 +21,14 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from data.manifest import Split, read_manifest
 from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
 from serving.versions import new_version
-from training.calibrate import choose_thresholds, fit_density, fit_platt
+from training.calibrate import choose_thresholds, fit_platt
 from training.errors import ExportError, RunError
+from training.familiarity import fit_density
 from training.metrics import Report, report
 from training.model_card import build_card, render_json, render_markdown
 from training.network import build_network
 from training.scans import ScanSet, load_split
-from training.served_graph import Classifier, Decision, write_saved_model
+from training.served_graph import Classifier, Decision, frozen_core, write_saved_model
 from training.settings import ExportSettings
 from training.train import SETTINGS_FILE, WEIGHTS_FILE
 
@@ -61,8 +62,8 @@ def export(settings: ExportSettings, console: Console) -> Path:
     learned = load_split(settings.data, Split.TRAIN, keep_doubtful=False)
     chosen_by = load_split(settings.data, Split.VAL, keep_doubtful=False)
     held_out = load_split(settings.data, Split.TEST, keep_doubtful=True)
-    features, _ = _predict(classifier, learned, "training split")
-    val_features, val_logits = _predict(classifier, chosen_by, "validation split")
+    seen, _ = _predict(classifier, learned, "training split")
+    val_seen, val_logits = _predict(classifier, chosen_by, "validation split")
     _, test_logits = _predict(classifier, held_out, "test split")
 
     weights_learned = learned.weights(tempering=1.0)
@@ -70,9 +71,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
     platt = fit_platt(val_logits, chosen_by.targets, weights_chosen_by)
     val_probabilities = platt.probability(val_logits)
     thresholds = choose_thresholds(val_probabilities, chosen_by.targets, weights_chosen_by)
-    density = fit_density(
-        features, weights_learned, val_features, weights_chosen_by, seed=run["seed"]
-    )
+    density = fit_density(seen, weights_learned, val_seen, weights_chosen_by, seed=run["seed"])
     test_probabilities = platt.probability(test_logits)
     with new_version(settings.models) as (folder, version):
         card = build_card(
@@ -88,7 +87,10 @@ def export(settings: ExportSettings, console: Console) -> Path:
         decision = Decision(platt=platt, thresholds=thresholds, density=density)
         card_json, card_markdown = render_json(card), render_markdown(card)
         write_saved_model(
-            classifier, decision, card_json=card_json, card_markdown=card_markdown, folder=folder
+            frozen_core(classifier, decision),
+            card_json=card_json,
+            card_markdown=card_markdown,
+            folder=folder,
         )
         (folder / CARD_JSON).write_text(card_json)
         (folder / CARD_MARKDOWN).write_text(card_markdown)
@@ -131,14 +133,14 @@ def write_warmup(folder: Path) -> None:
 def _predict(
     classifier: Classifier, scans: ScanSet, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pooled features and raw logits of a whole set."""
+    """Appearance and raw logits of a whole set."""
     batches = np.array_split(np.arange(len(scans)), -(-len(scans) // 32))
     parts = [
-        classifier.features_and_logits(scans.images(batch))
+        classifier.appearance_and_logits(scans.images(batch))
         for batch in track(batches, f"Predicting the {name}")
     ]
-    features, logits = zip(*parts, strict=True)
-    return np.concatenate(features), np.concatenate(logits)
+    appearances, logits = zip(*parts, strict=True)
+    return np.concatenate(appearances), np.concatenate(logits)
 
 
 def _report(scans: ScanSet, probabilities: NDArray[np.float64], threshold: float) -> Report:

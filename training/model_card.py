@@ -9,14 +9,8 @@ from typing import Any
 
 from data.manifest import Scan, dataset_hash
 from serving.contract import MODEL_NAME
-from training.calibrate import (
-    COMPONENTS,
-    HIGH_SPECIFICITY,
-    LOW_SENSITIVITY,
-    REFUSED,
-    Operating,
-    Platt,
-)
+from training.calibrate import HIGH_SPECIFICITY, LOW_SENSITIVITY, Operating, Platt
+from training.familiarity import COMPONENTS, REFUSED
 from training.metrics import METRICS, Report, figure_text
 
 Card = dict[str, Any]
@@ -88,8 +82,8 @@ def build_card(
             "intercept": round(platt.intercept, 6),
         },
         "out_of_distribution": {
-            "method": f"probabilistic PCA of the pooled features, {COMPONENTS} components; a score "
-            "above 1 is refused",
+            "method": "probabilistic PCA of channel means and deviations half-way up the network, "
+            f"{COMPONENTS} components; a score above 1 is refused",
             "share_of_validation_refused": REFUSED,
         },
         "metrics": {
