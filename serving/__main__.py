@@ -13,7 +13,7 @@ import cyclopts
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
 from serving.client import Answer, Client
@@ -104,7 +104,13 @@ def _fields(answer: Answer) -> dict[str, object]:
 
 def _print_table(rows: list[dict[str, object]]) -> None:
     table = Table(
-        "file", "label", "P(tumour)", "risk", "in distribution", "version", box=SIMPLE_HEAD
+        Column("file", overflow="fold"),
+        "label",
+        "P(tumour)",
+        "risk",
+        "in distribution",
+        "version",
+        box=SIMPLE_HEAD,
     )
     for row in rows:
         if "error" in row:

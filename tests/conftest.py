@@ -39,7 +39,7 @@ class RunningServer:
         """State by version, as the status endpoint tells it now; empty while nothing answers."""
         try:
             answer = requests.get(f"{self.rest}/v1/models/{self.model_name}", timeout=5)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return {}
         rows = answer.json().get("model_version_status", [])
         return {int(row["version"]): row["state"] for row in rows}

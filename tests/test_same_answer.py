@@ -7,7 +7,6 @@ shows is read in tests/browser.)
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 from data.imaging import prepare_scan, read_scan
 from serving.client import Client
+from tests.ui.front_end import running_front_end
 
 TOLERANCE = 1e-4
 
@@ -37,24 +37,11 @@ def from_saved_model(golden, models) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def page(local_server, free_port):
+def page(local_server, free_port, tmp_path_factory):
     """The HTTP API in front of the local server."""
-    port = free_port()
-    command = [sys.executable, "-m", "ui", "--server", local_server.grpc, "--port", str(port)]
-    with subprocess.Popen(command) as process:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    if requests.get(f"{url}/healthz", timeout=5).ok:
-                        break
-                except requests.ConnectionError:
-                    assert time.monotonic() < deadline, "the page did not start"
-                time.sleep(0.2)
-            yield url
-        finally:
-            process.terminate()
+    log = tmp_path_factory.mktemp("page") / "log.txt"
+    with running_front_end(free_port(), log, "--server", local_server.grpc) as front_end:
+        yield front_end.address
 
 
 def test_golden_samples_span_the_scale(from_saved_model):
