@@ -1,14 +1,12 @@
 """Decide on every decoded file: reject, duplicate, or a scan with a group, a split and a name."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from data.grouping import Groups, join_near_duplicates, near_duplicates
+from data.duplicates import Appearance, LookAlikes, Progress, look_alikes, silent
+from data.grouping import Groups, Patient, join_near_duplicates
 from data.labels import LABEL_OF_FOLDER
 from data.manifest import DatasetError, Scan, Split
 from data.sources import Found
@@ -25,7 +23,7 @@ class Candidate:
         found: the file and its descriptions.
         sha256: of the file.
         pixels_sha256: of the prepared pixels; empty if there are none.
-        patterns: float32 `[2, 32, 32]` from `data.grouping.patterns`, or None.
+        appearance: what is compared with other scans, or None if there are no pixels.
         code: why it is no usable scan, or empty.
         message: the same for people.
     """
@@ -33,9 +31,28 @@ class Candidate:
     found: Found
     sha256: str
     pixels_sha256: str = ""
-    patterns: NDArray[np.float32] | None = None
+    appearance: Appearance | None = None
     code: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """Two scans of the dataset that show one picture, though their sources do not keep them together.
+
+    Attributes:
+        path: of the first, as in the manifest.
+        other: of the second.
+        correlation: of both, at the best flip, turn and polarity, or after registration.
+        registered: whether it took registration to see it.
+        joined: false if their groups stay apart since their patients are known to differ.
+    """
+
+    path: str
+    other: str
+    correlation: float
+    registered: bool
+    joined: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +62,14 @@ class Assembly:
     Attributes:
         scans: the dataset, by path.
         indices: for each scan, in order, its candidate.
+        links: pairs of scans that show one picture though no source says so.
         rejects: candidates that are no usable scans, with code and message.
         counts: how many were found, kept, joined.
     """
 
     scans: list[Scan]
     indices: list[int]
+    links: list[Link]
     rejects: list[Candidate]
     counts: dict[str, int]
 
@@ -61,7 +80,7 @@ def assemble(
     hold_out: Iterable[str] = (),
     keep_splits: bool = True,
     seed: int,
-    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    progress: Progress = silent,
 ) -> Assembly:
     """Decide on every candidate.
 
@@ -74,7 +93,7 @@ def assemble(
         hold_out: names of sources or SOURCE folders that go to the test split.
         keep_splits: honour the splits that manifests propose.
         seed: of the deal.
-        progress: wraps the blocks of the search for near-duplicates.
+        progress: shows how far the search for near-duplicates is.
 
     Raises:
         DatasetError: nothing usable is left.
@@ -91,10 +110,15 @@ def assemble(
     groups.join_equal(one.pixels_sha256 for one in usable)
     copies = groups.labels()
     groups.join_equal(map(_given_group, found))
-    thumbnails = np.stack([one.patterns for one in usable if one.patterns is not None])
-    pairs, _ = near_duplicates(thumbnails, progress=progress)
     patients = [_patient(one) for one in found]
-    joined, refused = join_near_duplicates(groups, pairs, patients)
+    alike = look_alikes(
+        [one.appearance for one in usable if one.appearance is not None],
+        groups.labels(),
+        patients,
+        progress,
+    )
+    stated = groups.labels()
+    joined, refused = join_near_duplicates(groups, alike.pairs, patients)
     units = Groups(len(usable))
     units.join_equal(groups.labels())
     units.join_equal(patients)
@@ -130,21 +154,43 @@ def assemble(
             origin=one.origin,
         )
         scans.append((scan, valid[k]))
+    paths = {index: scan.path for scan, index in scans}
     scans.sort(key=lambda pair: pair[0].path)
     return Assembly(
         scans=[scan for scan, _ in scans],
         indices=[i for _, i in scans],
+        links=_links(alike, stated, groups.labels(), [paths.get(index, "") for index in valid]),
         rejects=[one for one in checked if one.code],
         counts={
             "found": len(candidates),
             "prepared": len(scans),
             "duplicates": len(usable) - len(scans),
             "rejected": len(candidates) - len(usable),
-            "near_duplicate_pairs": len(pairs),
+            "near_duplicate_pairs": len(alike.pairs),
+            "of_these_by_registration": int(alike.registered.sum()),
             "near_duplicate_joins": joined,
             "look_alikes_of_other_patients": refused,
         },
     )
+
+
+def _links(
+    alike: LookAlikes, stated: Sequence[int], groups: Sequence[int], paths: Sequence[str]
+) -> list[Link]:
+    """The pairs that say more than the sources do, of scans that are in the dataset."""
+    return [
+        Link(
+            path=min(paths[one], paths[other]),
+            other=max(paths[one], paths[other]),
+            correlation=round(float(correlation), 4),
+            registered=bool(registered),
+            joined=groups[one] == groups[other],
+        )
+        for (one, other), correlation, registered in zip(
+            alike.pairs.tolist(), alike.correlations, alike.registered, strict=True
+        )
+        if stated[one] != stated[other] and paths[one] and paths[other]
+    ]
 
 
 def _without_contradictions(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -181,7 +227,7 @@ def _given_group(one: Found) -> tuple[str, ...] | None:
     return (one.catalogue, "patient", one.patient) if one.patient else None
 
 
-def _patient(one: Found) -> tuple[str, str] | None:
+def _patient(one: Found) -> Patient | None:
     return (one.catalogue, one.patient) if one.patient else None
 
 
