@@ -82,14 +82,17 @@ def look_alikes(
     units.join_equal(together)
     units.join_equal(patients)
     join_near_duplicates(units, exhaustive, patients)
-    proposals = list(
-        propose(
+    known = {(one, other) for one, other in exhaustive.tolist()}
+    proposals = [
+        proposal
+        for proposal in propose(
             np.stack([one.hashes for one in appearances]),
             units.labels(),
             [patient[0] if patient else "" for patient in patients],
             progress=lambda scans: progress(scans, "Looking for crops and turns", len(scans)),
         )
-    )
+        if (min(proposal[0], proposal[2]), max(proposal[0], proposal[2])) not in known
+    ]
     confirmed, registered_correlations = confirm(
         proposals,
         [one.thumbnail for one in appearances],
