@@ -3,16 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
+from data.contradictions import CODE_CONTRADICTORY, contradicts_manifest, under_both_labels
 from data.duplicates import Appearance, LookAlikes, Progress, look_alikes, silent
 from data.grouping import Groups, Patient, join_near_duplicates
-from data.labels import LABEL_OF_FOLDER
+from data.labels import FOLDER_OF_LABEL
 from data.manifest import DatasetError, Scan, Split
 from data.sources import Found
 from data.split import deal
-
-_FOLDER_OF_LABEL: Final = {label: folder for folder, label in LABEL_OF_FOLDER.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +22,7 @@ class Candidate:
         sha256: of the file.
         pixels_sha256: of the prepared pixels; empty if there are none.
         appearance: what is compared with other scans, or None if there are no pixels.
+        quality: codes of what is doubtful about the image, separated by `;`, or empty.
         code: why it is no usable scan, or empty.
         message: the same for people.
     """
@@ -32,6 +31,7 @@ class Candidate:
     sha256: str
     pixels_sha256: str = ""
     appearance: Appearance | None = None
+    quality: str = ""
     code: str = ""
     message: str = ""
 
@@ -98,25 +98,29 @@ def assemble(
     Raises:
         DatasetError: nothing usable is left.
     """
-    checked = _without_contradictions(candidates)
+    checked = [_check_manifest(one) for one in candidates]
     valid = [i for i, one in enumerate(checked) if not one.code]
     if not valid:
         raise DatasetError("None of the files is a usable scan; nothing was written.")
     usable = [checked[i] for i in valid]
-    found = [one.found for one in usable]
+    _, groups = _stated_groups(usable)
+    patients = [_patient(one.found) for one in usable]
+    looks = [one.appearance for one in usable if one.appearance is not None]
+    alike = look_alikes(looks, groups.labels(), patients, progress)
 
-    groups = Groups(len(usable))
-    groups.join_equal(one.sha256 for one in usable)
-    groups.join_equal(one.pixels_sha256 for one in usable)
-    copies = groups.labels()
-    groups.join_equal(map(_given_group, found))
-    patients = [_patient(one) for one in found]
-    alike = look_alikes(
-        [one.appearance for one in usable if one.appearance is not None],
-        groups.labels(),
-        patients,
-        progress,
-    )
+    pixels = [one.pixels_sha256 for one in usable]
+    contradicted = under_both_labels([one.found for one in usable], pixels, alike, patients)
+    for k, message in contradicted.items():
+        checked[valid[k]] = replace(usable[k], code=CODE_CONTRADICTORY, message=message)
+    kept = [k for k in range(len(usable)) if k not in contradicted]
+    if not kept:
+        raise DatasetError("Every picture is in `yes` and in `no`; nothing was written.")
+    alike = alike.among(kept)
+    valid, usable = [valid[k] for k in kept], [usable[k] for k in kept]
+
+    found = [one.found for one in usable]
+    patients = [patients[k] for k in kept]
+    copies, groups = _stated_groups(usable)
     stated = groups.labels()
     joined, refused = join_near_duplicates(groups, alike.pairs, patients)
     units = Groups(len(usable))
@@ -142,7 +146,7 @@ def assemble(
         one = found[k]
         name = _unique(f"{one.source}_{one.file.stem}", taken)
         scan = Scan(
-            path=f"{splits[k]}/{_FOLDER_OF_LABEL[one.label]}/{name}.png",
+            path=f"{splits[k]}/{FOLDER_OF_LABEL[one.label]}/{name}.png",
             label=one.label,
             source=one.source,
             split=splits[k],
@@ -152,6 +156,7 @@ def assemble(
             flag=one.flag,
             sha256=usable[k].sha256,
             origin=one.origin,
+            quality=usable[k].quality,
         )
         scans.append((scan, valid[k]))
     paths = {index: scan.path for scan, index in scans}
@@ -166,6 +171,7 @@ def assemble(
             "prepared": len(scans),
             "duplicates": len(usable) - len(scans),
             "rejected": len(candidates) - len(usable),
+            "contradictions": len(contradicted),
             "near_duplicate_pairs": len(alike.pairs),
             "of_these_by_registration": int(alike.registered.sum()),
             "near_duplicate_joins": joined,
@@ -193,31 +199,21 @@ def _links(
     ]
 
 
-def _without_contradictions(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Reject what its manifest contradicts, and pictures that lie under both labels."""
-    checked = []
-    labels: dict[str, set[str]] = {}
-    for one in candidates:
-        found = one.found
-        if not one.code and found.stated_sha256 not in ("", one.sha256):
-            message = "The file is not the one that its manifest describes."
-            one = replace(one, code="changed", message=message)
-        elif not one.code and found.stated_label not in ("", found.label):
-            message = (
-                f"The manifest says {found.stated_label}, the folder {found.label}. "
-                "Correct one of them."
-            )
-            one = replace(one, code="contradictory_label", message=message)
-        elif not one.code:
-            labels.setdefault(one.pixels_sha256, set()).add(found.label)
-        checked.append(one)
-    message = "The same picture is in `yes` and in `no`. Keep it where it belongs."
-    return [
-        replace(one, code="contradictory_label", message=message)
-        if not one.code and len(labels[one.pixels_sha256]) > 1
-        else one
-        for one in checked
-    ]
+def _check_manifest(one: Candidate) -> Candidate:
+    if one.code or not (contradiction := contradicts_manifest(one)):
+        return one
+    code, message = contradiction
+    return replace(one, code=code, message=message)
+
+
+def _stated_groups(usable: Sequence[Candidate]) -> tuple[list[int], Groups]:
+    """Of each scan the first identical one, and the groups of what is identical or stated as one."""
+    groups = Groups(len(usable))
+    groups.join_equal(one.sha256 for one in usable)
+    groups.join_equal(one.pixels_sha256 for one in usable)
+    copies = groups.labels()
+    groups.join_equal(_given_group(one.found) for one in usable)
+    return copies, groups
 
 
 def _given_group(one: Found) -> tuple[str, ...] | None:

@@ -56,6 +56,16 @@ class LookAlikes:
     correlations: NDArray[np.float32]
     registered: NDArray[np.bool_]
 
+    def among(self, kept: Sequence[int]) -> Self:
+        """The pairs of scans that are kept, numbered as in `kept`, which ascends."""
+        kept_scans = np.array(kept, np.int64)
+        inside = np.isin(self.pairs, kept_scans).all(axis=1)
+        return type(self)(
+            pairs=np.searchsorted(kept_scans, self.pairs[inside]),
+            correlations=self.correlations[inside],
+            registered=self.registered[inside],
+        )
+
 
 def look_alikes(
     appearances: Sequence[Appearance],
@@ -82,17 +92,15 @@ def look_alikes(
     units.join_equal(together)
     units.join_equal(patients)
     join_near_duplicates(units, exhaustive, patients)
-    known = {(one, other) for one, other in exhaustive.tolist()}
-    proposals = [
-        proposal
-        for proposal in propose(
+    proposals = list(
+        propose(
             np.stack([one.hashes for one in appearances]),
             units.labels(),
             [patient[0] if patient else "" for patient in patients],
+            {(one, other) for one, other in exhaustive.tolist()},
             progress=lambda scans: progress(scans, "Looking for crops and turns", len(scans)),
         )
-        if (min(proposal[0], proposal[2]), max(proposal[0], proposal[2])) not in known
-    ]
+    )
     confirmed, registered_correlations = confirm(
         proposals,
         [one.thumbnail for one in appearances],

@@ -42,6 +42,8 @@ class Scan:
         flag: doubts about the label, separated by `;`, or empty.
         sha256: of the original file.
         origin: the original's path relative to its SOURCE.
+        quality: what is doubtful about the image, codes of `data.quality` separated by `;`, or empty;
+            datasets that were prepared before these checks do not say.
     """
 
     path: str
@@ -54,9 +56,12 @@ class Scan:
     flag: str = ""
     sha256: str
     origin: str
+    quality: str = ""
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Scan))
+#: What manifests may lack.
+_LATER_COLUMNS: Final = ("quality",)
 
 
 def read_manifest(folder: Path) -> list[Scan]:
@@ -72,7 +77,11 @@ def read_manifest(folder: Path) -> list[Scan]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            missing = [
+                name
+                for name in COLUMNS
+                if name not in (*(reader.fieldnames or []), *_LATER_COLUMNS)
+            ]
             if missing:
                 raise DatasetError(
                     f"{path} is not the manifest of a prepared dataset: it lacks "
@@ -112,7 +121,7 @@ def dataset_hash(scans: Iterable[Scan]) -> str:
 
 
 def _scan(row: dict[str, str | None], path: Path, line: int) -> Scan:
-    cells = {name: row[name] or "" for name in COLUMNS}
+    cells = {name: row.get(name) or "" for name in COLUMNS}
     try:
         label, split = Label(cells.pop("label")), Split(cells.pop("split"))
     except ValueError as error:

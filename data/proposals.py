@@ -7,7 +7,7 @@ by steps of 5 per cent. A copy of it lies within half a step of one of these. Th
 proposals, nearly all of them wrong, that `data.registration` confirms or drops.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -107,6 +107,7 @@ def propose(
     hashed: NDArray[np.uint8],
     units: Sequence[int],
     catalogues: Sequence[str],
+    known: Collection[tuple[int, int]] = (),
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Iterator[tuple[int, int, int, int]]:
     """Find the pairs of scans that are most likely to show one picture after an alteration.
@@ -116,6 +117,7 @@ def propose(
         units: `[N]`; scans with equal numbers are kept together already and not proposed.
         catalogues: `[N]`, where a scan's patient is known the namespace of that name, else empty. Two
             scans of one catalogue are of one unit or of two people, and not proposed.
+        known: pairs, the smaller index first, that are known to show one picture; not proposed.
         progress: wraps the scans that are gone through.
 
     Yields:
@@ -143,7 +145,8 @@ def propose(
         for alteration, k in np.argwhere(bits < _FAR).tolist():
             which, symmetry = divmod(int(rows[alteration, k]), 8)
             other = int(theirs[which])
-            if unit[other] != unit[scan]:
+            pair = min(scan, other), max(scan, other)
+            if unit[other] != unit[scan] and pair not in known:
                 found = int(bits[alteration, k]), alteration, symmetry
                 best[other] = min(best.get(other, found), found)
         nearest = sorted((found, other) for other, found in best.items())[:_PROPOSED]

@@ -34,7 +34,7 @@ class RecallSettings:
     """What is measured besides the stated groups, and where the figures go."""
 
     sample: int = 100
-    """Scans, drawn at random, of which altered copies are made."""
+    """Scans, drawn at random, of which copies are made by each alteration."""
 
     seed: int = 2024
     """Of the draw, and of where the copies are cropped."""
@@ -131,13 +131,15 @@ def measure(sources: Sequence[Path], settings: RecallSettings, console: Console)
     groups.join_equal((one.catalogue, one.group) for one in scans)
 
     rng = np.random.default_rng(settings.seed)
-    chosen = rng.choice(len(scans), min(settings.sample, len(scans)), replace=False).tolist()
+    order = rng.permutation(len(scans)).tolist()
     originals, copies = [], []
-    for name in track(ALTERATIONS, "Altering", console=console, transient=True):
-        for scan in chosen:
-            upright = decode_scan(read_scan(scans[scan].file))
+    for k, name in enumerate(track(ALTERATIONS, "Altering", console=console, transient=True)):
+        # Each alteration has other originals, so that copies of one scan do not hide each other.
+        for i in range(min(settings.sample, len(scans))):
+            original = order[(k * settings.sample + i) % len(order)]
+            upright = decode_scan(read_scan(scans[original].file))
             copies.append(Appearance.of(letterbox(ALTERATIONS[name](upright, rng))))
-            originals.append((name, scan))
+            originals.append((name, original))
     # As two catalogues of people, copies are compared with originals and neither among themselves.
     names = [("originals", str(i)) for i in range(len(looks))]
     names += [("copies", str(i)) for i in range(len(copies))]

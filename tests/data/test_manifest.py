@@ -45,6 +45,14 @@ def test_a_foreign_manifest_is_told_from_ours(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+def test_datasets_from_before_the_quality_checks_can_be_read(tmp_path: Path) -> None:
+    write_manifest(tmp_path, [replace(SCAN, quality="low_contrast")])
+    path = tmp_path / "manifest.csv"
+    assert read_manifest(tmp_path)[0].quality == "low_contrast"
+    path.write_text(path.read_text().replace(",quality", "").replace(",low_contrast", ""))
+    assert read_manifest(tmp_path) == [SCAN]
+
+
 def test_a_malformed_row_is_named(tmp_path: Path) -> None:
     write_manifest(tmp_path, [SCAN])
     path = tmp_path / "manifest.csv"
