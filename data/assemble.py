@@ -23,6 +23,7 @@ class Candidate:
         pixels_sha256: of the prepared pixels; empty if there are none.
         appearance: what is compared with other scans, or None if there are no pixels.
         quality: codes of what is doubtful about the image, separated by `;`, or empty.
+        size: width and height of the upright original, in pixels.
         code: why it is no usable scan, or empty.
         message: the same for people.
     """
@@ -32,6 +33,7 @@ class Candidate:
     pixels_sha256: str = ""
     appearance: Appearance | None = None
     quality: str = ""
+    size: tuple[int, int] = (0, 0)
     code: str = ""
     message: str = ""
 
@@ -157,6 +159,8 @@ def assemble(
             sha256=usable[k].sha256,
             origin=one.origin,
             quality=usable[k].quality,
+            width=usable[k].size[0],
+            height=usable[k].size[1],
         )
         scans.append((scan, valid[k]))
     paths = {index: scan.path for scan, index in scans}

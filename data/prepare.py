@@ -241,6 +241,7 @@ def _decode(found: Found, sha256: str, target: Path) -> Candidate:
         pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
         appearance=Appearance.of(pixels),
         quality=";".join(finding.code for finding in findings),
+        size=image.size,
     )
 
 

@@ -46,10 +46,12 @@ def test_a_foreign_manifest_is_told_from_ours(tmp_path: Path) -> None:
 
 
 def test_datasets_from_before_the_quality_checks_can_be_read(tmp_path: Path) -> None:
-    write_manifest(tmp_path, [replace(SCAN, quality="low_contrast")])
+    checked = replace(SCAN, quality="low_contrast", width=300, height=200)
+    write_manifest(tmp_path, [checked])
+    assert read_manifest(tmp_path) == [checked]
     path = tmp_path / "manifest.csv"
-    assert read_manifest(tmp_path)[0].quality == "low_contrast"
-    path.write_text(path.read_text().replace(",quality", "").replace(",low_contrast", ""))
+    text = path.read_text()
+    path.write_text(text.replace(",quality,width,height", "").replace(",low_contrast,300,200", ""))
     assert read_manifest(tmp_path) == [SCAN]
 
 
