@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.content import CUTS, content_box
+
 THUMBNAIL: Final = 32
 #: Chosen by eye on five public sources (9,259 scans). Of the pairs that earlier grouping had left
 #: apart, and whose patients are not known to differ, all 107 from 0.83 up show one picture but for
 #: one doubtful; the first clear mistakes come at 0.79. Slices near the top of the head, which look
 #: alike in anyone, reach 0.88: `join_near_duplicates` keeps them apart where patients are named.
 THRESHOLD: Final = 0.83
-#: Ways to find the content: the difference from the grey of the frame, relative to the largest, that
-#: makes a pixel tissue and not air; the share of such pixels that a row or column of the content has.
-_CUTS: Final = ((0.10, 0.02), (0.15, 0.10))
 _NEIGHBOURHOOD: Final = 9
 _BLOCK: Final = 1024
 
@@ -45,28 +44,7 @@ def patterns(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         or of zeros if it shows no pattern.
     """
     levels = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float32)
-    return np.stack([_pattern(levels, content_box(levels, cut)) for cut in _CUTS])
-
-
-def content_box(
-    levels: NDArray[np.float32], cut: tuple[float, float] = _CUTS[0]
-) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what differs from the frame; the whole image if next to nothing.
-
-    Args:
-        levels: float32 `[H, W]`, grey.
-        cut: the difference from the frame's grey, relative to the largest, that makes a pixel tissue
-            and not air; the share of such pixels that a row or column of the content has.
-    """
-    air, share = cut
-    frame = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
-    contrast = np.abs(levels - np.median(frame))
-    tissue = contrast > air * max(1.0, float(np.percentile(contrast, 99.5)))
-    rows = np.flatnonzero(tissue.mean(axis=1) > share)
-    columns = np.flatnonzero(tissue.mean(axis=0) > share)
-    if min(len(rows), len(columns)) < THUMBNAIL // 2:
-        return 0, 0, levels.shape[1], levels.shape[0]
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return np.stack([_pattern(levels, content_box(levels, cut)) for cut in CUTS])
 
 
 def even_out(content: NDArray[np.float32]) -> NDArray[np.float32]:

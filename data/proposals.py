@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.patterns import content_box, even_out, flips_and_rotations
+from data.content import content_box
+from data.patterns import even_out, flips_and_rotations
 
 #: Side of the grey thumbnails that hashes and registration start from.
 THUMBNAIL: Final = 112

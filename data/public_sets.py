@@ -160,7 +160,9 @@ def _cheng(download: Path) -> Iterator[Arranged]:
         key=lambda file: int(file.stem),
     )
     if not files:
-        raise DatasetError(f"{download} holds no files like `1.mat`; unpack the archives in it too.")
+        raise DatasetError(
+            f"{download} holds no files like `1.mat`; unpack the archives in it too."
+        )
     for file in files:
         try:
             with h5py.File(file) as content:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageChops
 
-from data.patterns import content_box
+from data.content import content_box
 
 
 class Severity(StrEnum):

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from data.content import content_box
 from data.duplicates import Appearance, LookAlikes, look_alikes
 from data.grouping import Groups, join_near_duplicates
 from data.imaging import ScanError, decode_scan, letterbox, read_scan
 from data.manifest import DatasetError
-from data.patterns import content_box
 from data.sources import Found, find_scans
 
 ACROSS: Final = "across sources"

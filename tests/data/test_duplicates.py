@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from data.content import content_box
 from data.duplicates import Appearance, look_alikes
 from data.imaging import letterbox
-from data.patterns import content_box
 from data.proposals import ALTERATIONS, hashes, propose, thumbnail
 from data.registration import THRESHOLD, confirm, registered_correlation
 
