@@ -47,6 +47,9 @@ class AuditSettings:
     folds: int = 5
     """Parts of the cross-validation."""
 
+    repeats: int = 4
+    """Divisions into parts that are averaged: a single one makes the list depend on chance."""
+
     seed: int = 2024
     """Of the division into parts."""
 
@@ -66,9 +69,14 @@ def audit(settings: AuditSettings, console: Console) -> list[LabelIssue]:
     scans = [scan for part in splits for scan in part.scans]
     rows = np.concatenate([part.rows for part in splits])
     features = frozen_features(settings.data, scans, splits[0].packed, rows, console)
-    with console.status("Cross-validating"):
-        probabilities = out_of_fold(features, scans, folds=settings.folds, seed=settings.seed)
-        issues = find_issues(scans, probabilities)
+    rounds = [
+        out_of_fold(features, scans, folds=settings.folds, seed=settings.seed + repeat)
+        for repeat in track(
+            range(settings.repeats), "Cross-validating", console=console, transient=True
+        )
+    ]
+    probabilities = np.mean(rounds, axis=0)
+    issues = find_issues(scans, probabilities)
     path = write_label_issues(settings.data, issues)
     _show(scans, probabilities, issues, console)
     console.print(f"Listed in {path}, the most doubtful first.")

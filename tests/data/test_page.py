@@ -70,7 +70,7 @@ def test_it_shows_what_the_dataset_holds(page: Page, tmp_path: Path) -> None:
     assert "aspect" in page.text
     assert "corrupt" in page.text
     assert "after registration" in page.text
-    assert "1 scans whose label disagrees" in page.text
+    assert "1 scan whose label disagrees" in page.text
     assert "P(tumour) 0.93" in page.text
     with (tmp_path / "out" / "duplicates.csv").open() as file:
         joined = sum(row["joined"] == "True" for row in csv.DictReader(file))

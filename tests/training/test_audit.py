@@ -108,7 +108,7 @@ def dataset(tmp_path_factory) -> Path:
 def test_an_audit_goes_on_where_it_stopped_and_keeps_its_features(dataset: Path) -> None:
     console = Console(file=StringIO(), width=120)
     assert read_label_issues(dataset) == set()
-    issues = audit(AuditSettings(data=dataset, folds=3), console)
+    issues = audit(AuditSettings(data=dataset, folds=3, repeats=1), console)
     (kept,) = dataset.glob("features-*.npy")
     whole = np.load(kept)
     assert whole.shape == (len(read_manifest(dataset)), 1280)
@@ -122,7 +122,7 @@ def test_an_audit_goes_on_where_it_stopped_and_keeps_its_features(dataset: Path)
     kept.unlink()
     np.save(kept.with_suffix(".npy"), cut)
     kept.rename(kept.with_suffix(".partial"))
-    assert audit(AuditSettings(data=dataset, folds=3), console) == issues
+    assert audit(AuditSettings(data=dataset, folds=3, repeats=1), console) == issues
     np.testing.assert_allclose(np.load(kept), whole, atol=1e-4)
 
 
