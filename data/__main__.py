@@ -4,13 +4,20 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cyclopts
 from rich.console import Console
+from rich.progress import track
 
+from data.fetch import FetchSettings, fetch
 from data.manifest import DatasetError
+from data.page import write_page
 from data.prepare import PrepareSettings, prepare
+from data.recall import RecallSettings, measure
+from data.recall import show as show_recall
 from data.report import describe, show
 
 app = cyclopts.App(
@@ -27,6 +34,9 @@ class ReportSettings:
 
     json: Path | None = None
     """File to write the same figures to."""
+
+    html: Path | None = None
+    """File to write a page to: counts, duplicates, label suspects, invalid images, contact sheets."""
 
 
 @app.command(name="prepare")
@@ -58,12 +68,54 @@ def report_command(folder: Path, *, settings: ReportSettings | None = None) -> i
     """
     report = describe(folder)
     show(report, Console())
-    if settings and settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    settings = settings or ReportSettings()
+    _write_json(report.as_json(), settings.json)
+    if settings.html:
+        console = Console(stderr=True)
+        write_page(folder, report, settings.html, partial(track, console=console, transient=True))
+        console.print(f"Written: {settings.html}")
     for name in report.crossing:
         print(f"error: {name} is in more than one split", file=sys.stderr)
     return 1 if report.crossing else 0
+
+
+@app.command(name="duplicates")
+def duplicates_command(*sources: Path, settings: RecallSettings | None = None) -> None:
+    """Measure how well near-duplicates are found, against the groups that manifests state.
+
+    Prints precision and recall of pairs, and how many copies of a random sample are recognised after
+    turns, crops, filters and re-encoding.
+
+    Args:
+        sources: Folders that hold `yes/` and `no/`, with a `manifest.csv` that states groups.
+        settings: See the options.
+    """
+    settings = settings or RecallSettings()
+    recall = measure(sources, settings, Console(stderr=True))
+    show_recall(recall, Console())
+    _write_json(recall.as_json(), settings.json)
+
+
+@app.command(name="fetch")
+def fetch_command(*names: str, settings: FetchSettings) -> None:
+    """Get public collections and arrange them as SOURCEs; their licences are printed first.
+
+    Known are nav, br35h, sartaj, tcga_lgg and cheng. Needs `pip install kagglehub pooch tqdm`, and
+    nothing of it with `--unpacked`.
+
+    Example: `python -m data fetch nav cheng --out scans`
+
+    Args:
+        names: Collections; all if none is named.
+        settings: See the options.
+    """
+    fetch(names, settings, Console())
+
+
+def _write_json(figures: dict[str, Any], path: Path | None) -> None:
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

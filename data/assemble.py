@@ -1,20 +1,16 @@
 """Decide on every decoded file: reject, duplicate, or a scan with a group, a split and a name."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from data.grouping import Groups, join_near_duplicates, near_duplicates
-from data.labels import LABEL_OF_FOLDER
+from data.contradictions import CODE_CONTRADICTORY, contradicts_manifest, under_both_labels
+from data.duplicates import Appearance, LookAlikes, Progress, look_alikes, silent
+from data.grouping import Groups, Patient, join_near_duplicates
+from data.labels import FOLDER_OF_LABEL
 from data.manifest import DatasetError, Scan, Split
 from data.sources import Found
 from data.split import deal
-
-_FOLDER_OF_LABEL: Final = {label: folder for folder, label in LABEL_OF_FOLDER.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +21,9 @@ class Candidate:
         found: the file and its descriptions.
         sha256: of the file.
         pixels_sha256: of the prepared pixels; empty if there are none.
-        patterns: float32 `[2, 32, 32]` from `data.grouping.patterns`, or None.
+        appearance: what is compared with other scans, or None if there are no pixels.
+        quality: codes of what is doubtful about the image, separated by `;`, or empty.
+        size: width and height of the upright original, in pixels.
         code: why it is no usable scan, or empty.
         message: the same for people.
     """
@@ -33,9 +31,30 @@ class Candidate:
     found: Found
     sha256: str
     pixels_sha256: str = ""
-    patterns: NDArray[np.float32] | None = None
+    appearance: Appearance | None = None
+    quality: str = ""
+    size: tuple[int, int] = (0, 0)
     code: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """Two scans of the dataset that show one picture, though their sources do not keep them together.
+
+    Attributes:
+        path: of the first, as in the manifest.
+        other: of the second.
+        correlation: of both, at the best flip, turn and polarity, or after registration.
+        registered: whether it took registration to see it.
+        joined: false if their groups stay apart since their patients are known to differ.
+    """
+
+    path: str
+    other: str
+    correlation: float
+    registered: bool
+    joined: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +64,14 @@ class Assembly:
     Attributes:
         scans: the dataset, by path.
         indices: for each scan, in order, its candidate.
+        links: pairs of scans that show one picture though no source says so.
         rejects: candidates that are no usable scans, with code and message.
         counts: how many were found, kept, joined.
     """
 
     scans: list[Scan]
     indices: list[int]
+    links: list[Link]
     rejects: list[Candidate]
     counts: dict[str, int]
 
@@ -61,7 +82,7 @@ def assemble(
     hold_out: Iterable[str] = (),
     keep_splits: bool = True,
     seed: int,
-    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    progress: Progress = silent,
 ) -> Assembly:
     """Decide on every candidate.
 
@@ -74,27 +95,36 @@ def assemble(
         hold_out: names of sources or SOURCE folders that go to the test split.
         keep_splits: honour the splits that manifests propose.
         seed: of the deal.
-        progress: wraps the blocks of the search for near-duplicates.
+        progress: shows how far the search for near-duplicates is.
 
     Raises:
         DatasetError: nothing usable is left.
     """
-    checked = _without_contradictions(candidates)
+    checked = [_check_manifest(one) for one in candidates]
     valid = [i for i, one in enumerate(checked) if not one.code]
     if not valid:
         raise DatasetError("None of the files is a usable scan; nothing was written.")
     usable = [checked[i] for i in valid]
-    found = [one.found for one in usable]
+    _, groups = _stated_groups(usable)
+    patients = [_patient(one.found) for one in usable]
+    looks = [one.appearance for one in usable if one.appearance is not None]
+    alike = look_alikes(looks, groups.labels(), patients, progress)
 
-    groups = Groups(len(usable))
-    groups.join_equal(one.sha256 for one in usable)
-    groups.join_equal(one.pixels_sha256 for one in usable)
-    copies = groups.labels()
-    groups.join_equal(map(_given_group, found))
-    thumbnails = np.stack([one.patterns for one in usable if one.patterns is not None])
-    pairs, _ = near_duplicates(thumbnails, progress=progress)
-    patients = [_patient(one) for one in found]
-    joined, refused = join_near_duplicates(groups, pairs, patients)
+    pixels = [one.pixels_sha256 for one in usable]
+    contradicted = under_both_labels([one.found for one in usable], pixels, alike, patients)
+    for k, message in contradicted.items():
+        checked[valid[k]] = replace(usable[k], code=CODE_CONTRADICTORY, message=message)
+    kept = [k for k in range(len(usable)) if k not in contradicted]
+    if not kept:
+        raise DatasetError("Every picture is in `yes` and in `no`; nothing was written.")
+    alike = alike.among(kept)
+    valid, usable = [valid[k] for k in kept], [usable[k] for k in kept]
+
+    found = [one.found for one in usable]
+    patients = [patients[k] for k in kept]
+    copies, groups = _stated_groups(usable)
+    stated = groups.labels()
+    joined, refused = join_near_duplicates(groups, alike.pairs, patients)
     units = Groups(len(usable))
     units.join_equal(groups.labels())
     units.join_equal(patients)
@@ -118,7 +148,7 @@ def assemble(
         one = found[k]
         name = _unique(f"{one.source}_{one.file.stem}", taken)
         scan = Scan(
-            path=f"{splits[k]}/{_FOLDER_OF_LABEL[one.label]}/{name}.png",
+            path=f"{splits[k]}/{FOLDER_OF_LABEL[one.label]}/{name}.png",
             label=one.label,
             source=one.source,
             split=splits[k],
@@ -128,50 +158,66 @@ def assemble(
             flag=one.flag,
             sha256=usable[k].sha256,
             origin=one.origin,
+            quality=usable[k].quality,
+            width=usable[k].size[0],
+            height=usable[k].size[1],
         )
         scans.append((scan, valid[k]))
+    paths = {index: scan.path for scan, index in scans}
     scans.sort(key=lambda pair: pair[0].path)
     return Assembly(
         scans=[scan for scan, _ in scans],
         indices=[i for _, i in scans],
+        links=_links(alike, stated, groups.labels(), [paths.get(index, "") for index in valid]),
         rejects=[one for one in checked if one.code],
         counts={
             "found": len(candidates),
             "prepared": len(scans),
             "duplicates": len(usable) - len(scans),
             "rejected": len(candidates) - len(usable),
-            "near_duplicate_pairs": len(pairs),
+            "contradictions": len(contradicted),
+            "near_duplicate_pairs": len(alike.pairs),
+            "of_these_by_registration": int(alike.registered.sum()),
             "near_duplicate_joins": joined,
             "look_alikes_of_other_patients": refused,
         },
     )
 
 
-def _without_contradictions(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Reject what its manifest contradicts, and pictures that lie under both labels."""
-    checked = []
-    labels: dict[str, set[str]] = {}
-    for one in candidates:
-        found = one.found
-        if not one.code and found.stated_sha256 not in ("", one.sha256):
-            message = "The file is not the one that its manifest describes."
-            one = replace(one, code="changed", message=message)
-        elif not one.code and found.stated_label not in ("", found.label):
-            message = (
-                f"The manifest says {found.stated_label}, the folder {found.label}. "
-                "Correct one of them."
-            )
-            one = replace(one, code="contradictory_label", message=message)
-        elif not one.code:
-            labels.setdefault(one.pixels_sha256, set()).add(found.label)
-        checked.append(one)
-    message = "The same picture is in `yes` and in `no`. Keep it where it belongs."
+def _links(
+    alike: LookAlikes, stated: Sequence[int], groups: Sequence[int], paths: Sequence[str]
+) -> list[Link]:
+    """The pairs that say more than the sources do, of scans that are in the dataset."""
     return [
-        replace(one, code="contradictory_label", message=message)
-        if not one.code and len(labels[one.pixels_sha256]) > 1
-        else one
-        for one in checked
+        Link(
+            path=min(paths[one], paths[other]),
+            other=max(paths[one], paths[other]),
+            correlation=round(float(correlation), 4),
+            registered=bool(registered),
+            joined=groups[one] == groups[other],
+        )
+        for (one, other), correlation, registered in zip(
+            alike.pairs.tolist(), alike.correlations, alike.registered, strict=True
+        )
+        if stated[one] != stated[other] and paths[one] and paths[other]
     ]
+
+
+def _check_manifest(one: Candidate) -> Candidate:
+    if one.code or not (contradiction := contradicts_manifest(one)):
+        return one
+    code, message = contradiction
+    return replace(one, code=code, message=message)
+
+
+def _stated_groups(usable: Sequence[Candidate]) -> tuple[list[int], Groups]:
+    """Of each scan the first identical one, and the groups of what is identical or stated as one."""
+    groups = Groups(len(usable))
+    groups.join_equal(one.sha256 for one in usable)
+    groups.join_equal(one.pixels_sha256 for one in usable)
+    copies = groups.labels()
+    groups.join_equal(_given_group(one.found) for one in usable)
+    return copies, groups
 
 
 def _given_group(one: Found) -> tuple[str, ...] | None:
@@ -181,7 +227,7 @@ def _given_group(one: Found) -> tuple[str, ...] | None:
     return (one.catalogue, "patient", one.patient) if one.patient else None
 
 
-def _patient(one: Found) -> tuple[str, str] | None:
+def _patient(one: Found) -> Patient | None:
     return (one.catalogue, one.patient) if one.patient else None
 
 

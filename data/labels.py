@@ -12,3 +12,4 @@ class Label(StrEnum):
 
 #: Folder name of a class in every dataset layout, and its label.
 LABEL_OF_FOLDER = {"yes": Label.TUMOR, "no": Label.NO_TUMOR}
+FOLDER_OF_LABEL = {label: folder for folder, label in LABEL_OF_FOLDER.items()}

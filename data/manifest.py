@@ -42,6 +42,10 @@ class Scan:
         flag: doubts about the label, separated by `;`, or empty.
         sha256: of the original file.
         origin: the original's path relative to its SOURCE.
+        quality: what is doubtful about the image, codes of `data.quality` separated by `;`, or empty;
+            datasets that were prepared before these checks do not say.
+        width: of the original, in pixels, or 0 where the dataset does not say.
+        height: likewise.
     """
 
     path: str
@@ -54,9 +58,14 @@ class Scan:
     flag: str = ""
     sha256: str
     origin: str
+    quality: str = ""
+    width: int = 0
+    height: int = 0
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Scan))
+#: What manifests may lack.
+_LATER_COLUMNS: Final = ("quality", "width", "height")
 
 
 def read_manifest(folder: Path) -> list[Scan]:
@@ -72,7 +81,11 @@ def read_manifest(folder: Path) -> list[Scan]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            missing = [
+                name
+                for name in COLUMNS
+                if name not in (*(reader.fieldnames or []), *_LATER_COLUMNS)
+            ]
             if missing:
                 raise DatasetError(
                     f"{path} is not the manifest of a prepared dataset: it lacks "
@@ -112,9 +125,14 @@ def dataset_hash(scans: Iterable[Scan]) -> str:
 
 
 def _scan(row: dict[str, str | None], path: Path, line: int) -> Scan:
-    cells = {name: row[name] or "" for name in COLUMNS}
+    cells = {name: row.get(name) or "" for name in COLUMNS}
     try:
-        label, split = Label(cells.pop("label")), Split(cells.pop("split"))
+        return Scan(
+            label=Label(cells.pop("label")),
+            split=Split(cells.pop("split")),
+            width=int(cells.pop("width") or 0),
+            height=int(cells.pop("height") or 0),
+            **cells,
+        )
     except ValueError as error:
         raise DatasetError(f"{path}, line {line}: {error}.") from None
-    return Scan(label=label, split=split, **cells)

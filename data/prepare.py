@@ -12,7 +12,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,18 +22,20 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from data.assemble import Candidate, assemble
-from data.grouping import patterns
-from data.imaging import ScanError, prepare_scan, read_scan
+from data.assemble import Candidate, Link, assemble
+from data.duplicates import Appearance
+from data.imaging import ScanError, decode_scan, letterbox, read_scan
 from data.labels import LABEL_OF_FOLDER
 from data.manifest import DatasetError, Split, dataset_hash, write_manifest
+from data.quality import Severity, check_quality
 from data.sources import Found, find_scans
 
 #: Raise when the same inputs would give another dataset than before.
-VERSION: Final = 3
+VERSION: Final = 5
 RECORD: Final = "prepared.json"
 REJECTS: Final = "invalid_images"
 REASONS: Final = "reasons.csv"
+LINKS: Final = "duplicates.csv"
 #: Below this many files, starting processes takes longer than decoding.
 _PARALLEL_FROM: Final = 200
 _MARKER: Final = ".preparing"
@@ -95,7 +98,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
             hold_out=settings.hold_out,
             keep_splits=settings.keep_splits,
             seed=settings.seed,
-            progress=lambda blocks: _track(blocks, "Comparing", console),
+            progress=lambda items, what, count: _track(items, what, console, count),
         )
         scans, counts = assembly.scans, assembly.counts
         for split in Split:
@@ -105,6 +108,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
             (staging / "decoded" / f"{index}.png").rename(staging / scan.path)
         shutil.rmtree(staging / "decoded")
         _copy_rejects(assembly.rejects, staging / REJECTS)
+        _write_links(assembly.links, staging / LINKS)
         write_manifest(staging, scans)
         record = {
             "preparation": VERSION,
@@ -122,7 +126,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
         f"{settings.out}: {counts['prepared']} scans of {counts['found']} files; "
         f"{counts['duplicates']} duplicates left out, {counts['rejected']} rejected; "
         f"{counts['near_duplicate_pairs']} near-duplicate pairs, {counts['near_duplicate_joins']} "
-        f"of which joined groups."
+        f"of which joined groups; {counts['of_these_by_registration']} took registration."
     )
     return record
 
@@ -209,26 +213,35 @@ def _decode_all(
     targets = [folder / f"{i}.png" for i in range(len(found))]
     if workers <= 1 or len(found) < _PARALLEL_FROM:
         return list(_track(map(_decode, found, hashes, targets), "Decoding", console, len(found)))
-    with ProcessPoolExecutor(workers) as pool:
+    # OpenCV's threads, started by an earlier call, do not survive a fork.
+    context = get_context("forkserver")
+    with ProcessPoolExecutor(workers, context) as pool:
         results = pool.map(_decode, found, hashes, targets, chunksize=32)
         return list(_track(results, "Decoding", console, len(found)))
 
 
 def _decode(found: Found, sha256: str, target: Path) -> Candidate:
     try:
-        pixels = prepare_scan(read_scan(found.file))
+        image = decode_scan(read_scan(found.file))
     except ScanError as error:
         return Candidate(found=found, sha256=sha256, code=error.code, message=str(error))
     except OSError as error:
         message = f"The file cannot be read: {error.strerror}."
         return Candidate(found=found, sha256=sha256, code="unreadable", message=message)
+    findings = check_quality(image)
+    if findings and findings[0].severity is Severity.REJECT:
+        worst = findings[0]
+        return Candidate(found=found, sha256=sha256, code=worst.code, message=worst.message)
+    pixels = letterbox(image)
     # Level 1 takes a third of the time of Pillow's default for a fifth more bytes.
     Image.fromarray(pixels).save(target, compress_level=1)
     return Candidate(
         found=found,
         sha256=sha256,
         pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-        patterns=patterns(pixels),
+        appearance=Appearance.of(pixels),
+        quality=";".join(finding.code for finding in findings),
+        size=image.size,
     )
 
 
@@ -244,6 +257,13 @@ def _copy_rejects(rejects: Sequence[Candidate], folder: Path) -> None:
             target = folder / reject.found.root / reject.found.origin
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(reject.found.file, target)
+
+
+def _write_links(links: Sequence[Link], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Link)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(link) for link in links)
 
 
 def _track(

@@ -20,7 +20,14 @@ def test_the_published_dataset_has_no_leak(tmp_path: Path, console) -> None:
     report = describe(tmp_path / "v")
     assert report.crossing == []
     assert record["found"] == record["prepared"] + record["duplicates"] + record["rejected"]
-    assert report.rejects == {"blank": 14}
+    assert report.rejects == {
+        "blank": 14,
+        "wide_border": 1,
+        "few_grey_levels": 1,
+        "low_contrast": 1,
+    }
+    # Crops and turns that correlation alone left in different groups.
+    assert record["of_these_by_registration"] >= 30
     scans = read_manifest(tmp_path / "v")
     # Look-alike slices must not chain patients of the web and figshare sources into one group.
     sizes = Counter(scan.group for scan in scans if scan.source != "tcga_lgg")

@@ -45,6 +45,16 @@ def test_a_foreign_manifest_is_told_from_ours(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+def test_datasets_from_before_the_quality_checks_can_be_read(tmp_path: Path) -> None:
+    checked = replace(SCAN, quality="low_contrast", width=300, height=200)
+    write_manifest(tmp_path, [checked])
+    assert read_manifest(tmp_path) == [checked]
+    path = tmp_path / "manifest.csv"
+    text = path.read_text()
+    path.write_text(text.replace(",quality,width,height", "").replace(",low_contrast,300,200", ""))
+    assert read_manifest(tmp_path) == [SCAN]
+
+
 def test_a_malformed_row_is_named(tmp_path: Path) -> None:
     write_manifest(tmp_path, [SCAN])
     path = tmp_path / "manifest.csv"

@@ -120,6 +120,58 @@ def test_a_picture_under_both_labels_is_refused_twice(pile, run_prepare, tmp_pat
     }
 
 
+def test_look_alikes_under_both_labels_are_refused(pile, run_prepare, tmp_path) -> None:
+    with Image.open(pile / "no" / "mni152_c50.png") as image:
+        ImageOps.mirror(image).save(pile / "yes" / "mirror.png")
+        image.rotate(10).save(pile / "no" / "turned.png")
+    assert len(run_prepare(pile)) == 7
+    assert set(reasons(tmp_path / "out")) == {
+        "no/mni152_c50.png",
+        "no/turned.png",
+        "yes/mirror.png",
+    }
+    record = json.loads((tmp_path / "out" / "prepared.json").read_text())
+    assert (record["contradictions"], record["rejected"]) == (3, 3)
+    with (tmp_path / "out" / "invalid_images" / "reasons.csv").open() as file:
+        messages = {row["origin"]: row["message"] for row in csv.DictReader(file)}
+    assert "see no/mni152_c50.png in pile" in messages["yes/mirror.png"]
+
+
+def test_slices_of_one_patient_may_differ_in_the_diagnosis(pile, run_prepare) -> None:
+    with Image.open(pile / "no" / "mni152_c50.png") as image:
+        ImageOps.mirror(image).save(pile / "yes" / "next_slice.png")
+    (pile / "manifest.csv").write_text(
+        "path,patient\nno/mni152_c50.png,anna\nyes/next_slice.png,anna\n"
+    )
+    assert len(run_prepare(pile)) == 9
+
+
+def test_the_quality_of_images_is_told_or_refused(pile, run_prepare, tmp_path) -> None:
+    with Image.open(pile / "no" / "mni152_c50.png") as image:
+        image.point([v // 6 for v in range(256)] * 3).save(pile / "no" / "dim.png")
+        image.resize((400, 90)).save(pile / "no" / "strip.png")
+    scans = by_origin(run_prepare(pile))
+    assert scans["no/dim.png"].quality == "few_grey_levels;low_contrast"
+    assert {scan.quality for origin, scan in scans.items() if origin != "no/dim.png"} == {""}
+    assert reasons(tmp_path / "out") == {"no/strip.png": "aspect"}
+
+
+def test_pairs_that_no_source_knew_are_listed(pile, run_prepare, tmp_path) -> None:
+    with Image.open(pile / "no" / "mni152_c50.png") as image:
+        ImageOps.mirror(image).save(pile / "no" / "mirror.png")
+        image.rotate(10).save(pile / "no" / "turned.png")
+    scans = by_origin(run_prepare(pile))
+    with (tmp_path / "out" / "duplicates.csv").open() as file:
+        rows = {frozenset((row["path"], row["other"])): row for row in csv.DictReader(file)}
+    paths = {name: scans[f"no/{name}.png"].path for name in ("mni152_c50", "mirror", "turned")}
+    mirrored = rows[frozenset((paths["mni152_c50"], paths["mirror"]))]
+    assert (mirrored["registered"], mirrored["joined"]) == ("False", "True")
+    assert float(mirrored["correlation"]) > 0.9
+    turned = [row for pair, row in rows.items() if paths["turned"] in pair]
+    assert turned
+    assert {row["registered"] for row in turned} == {"True"}
+
+
 def test_a_manifest_is_checked_and_kept(pile, run_prepare, tmp_path) -> None:
     names = {path.stem: path.relative_to(pile).as_posix() for path in pile.rglob("*.png")}
     (pile / "manifest.csv").write_text(
