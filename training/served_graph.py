@@ -4,9 +4,10 @@ Every signature of `serving.contract` calls the same frozen function, so that th
 and no two surfaces can disagree. TensorFlow Serving checks neither shapes nor lengths: the graph does.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import keras
 import numpy as np
@@ -24,11 +25,18 @@ from serving.contract import (
     Label,
     Risk,
 )
-from training.calibrate import Density, Operating, Platt
+from training.calibrate import Calibration, Operating
 from training.efficientnet_lite import fold
-from training.network import LITE0, LUMA, normalise
+from training.familiarity import Density
+from training.network import LITE0, normalise
 
 Tensors = dict[str, tf.Tensor]
+Core = Callable[[tf.Tensor], Tensors]
+
+#: The layer whose statistics tell familiar images from others, where another was not measured to be best.
+_MIDDLE: Final = {LITE0: "block10_add"}
+#: Elsewhere: the last layer whose map has this fraction of the image's side.
+_MIDDLE_STRIDE: Final = 16
 
 
 class Classifier:
@@ -43,60 +51,79 @@ class Classifier:
         """
         trained = network.get_layer("backbone")
         self._name = backbone
-        self.backbone = fold(trained) if backbone == LITE0 else trained
+        # All that comes before the random views, which serving has none of.
+        self._prepare = keras.Model(network.inputs[0], network.get_layer("random_view").input)
+        folded = fold(trained) if backbone == LITE0 else trained
+        self._maps = keras.Model(folded.inputs[0], [_middle(folded, backbone), folded.outputs[0]])
         kernel, bias = network.get_layer("logit").get_weights()
         self.kernel = tf.constant(kernel)
         self.bias = tf.constant(bias)
 
-    def feature_maps(self, images: tf.Tensor) -> tf.Tensor:
-        """uint8 `[N, 224, 224, 3]` → float32 `[N, 7, 7, C]`."""
-        grey = tf.tensordot(tf.cast(images, tf.float32), tf.constant(LUMA) / 255.0, axes=1)
-        normalised = normalise(grey[..., None], self._name)
+    def maps(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """uint8 `[N, 224, 224, 3]` → maps of the middle and last layers, float32 `[N, h, w, C]` each."""
+        normalised = normalise(self._prepare(images, training=False), self._name)
         if self._name != LITE0:
             normalised = tf.repeat(normalised, 3, axis=-1)
-        return self.backbone(normalised, training=False)
+        middle, last = self._maps(normalised, training=False)
+        return middle, last
 
-    def features_and_logits(
+    def logits(self, last: tf.Tensor) -> tf.Tensor:
+        """Raw logits `[N]` of last maps: the mean of the map, then the dense layer."""
+        return tf.matmul(tf.reduce_mean(last, axis=[1, 2]), self.kernel)[:, 0] + self.bias
+
+    def appearance_and_logits(
         self, images: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Pooled features `[N, C]` and raw logits `[N]` of a batch."""
-        features = tf.reduce_mean(self._maps(images), axis=[1, 2])
-        return features.numpy(), (features @ self.kernel + self.bias)[:, 0].numpy()
+        """Appearance `[N, 2C]` and raw logits `[N]` of a batch."""
+        found, logits = self._appearance_and_logits(tf.constant(images))
+        return found.numpy(), logits.numpy()
 
     @tf.function(
         input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8)], reduce_retracing=True
     )
-    def _maps(self, images: tf.Tensor) -> tf.Tensor:
-        return self.feature_maps(images)
+    def _appearance_and_logits(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        middle, last = self.maps(images)
+        return appearance(middle), self.logits(last)
+
+
+def appearance(middle: tf.Tensor) -> tf.Tensor:
+    """Mean and standard deviation of each channel, `[N, h, w, C]` → `[N, 2C]`."""
+    mean, variance = tf.nn.moments(middle, axes=[1, 2])
+    return tf.concat([mean, tf.sqrt(variance)], axis=1)
+
+
+def _middle(backbone: keras.Model, name: str) -> keras.KerasTensor:
+    if name in _MIDDLE:
+        return backbone.get_layer(_MIDDLE[name]).output
+    probe = keras.Model(backbone.inputs[0], [layer.output for layer in backbone.layers])
+    side = IMAGE_SHAPE[0] // _MIDDLE_STRIDE
+    shapes = probe.compute_output_shape((1, *IMAGE_SHAPE[:2], backbone.inputs[0].shape[-1]))
+    fitting = [
+        layer.output
+        for layer, shape in zip(backbone.layers, shapes, strict=True)
+        if len(shape) == 4 and shape[1] == side
+    ]
+    return fitting[-1] if fitting else backbone.outputs[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """Everything between a logit and the answer."""
 
-    platt: Platt
+    calibration: Calibration
     thresholds: Operating
     density: Density
 
 
-def write_saved_model(
-    classifier: Classifier,
-    decision: Decision,
-    *,
-    card_json: str,
-    card_markdown: str,
-    folder: Path,
-) -> None:
+def write_saved_model(core: Core, *, card_json: str, card_markdown: str, folder: Path) -> None:
     """Write `saved_model.pb` and its siblings with all signatures of the contract.
 
     Args:
-        classifier: the trained network.
-        decision: its calibration.
+        core: from `frozen_core`.
         card_json: model card, machine-readable.
         card_markdown: the same, for people.
         folder: an existing empty folder.
     """
-    core = _frozen_core(classifier, decision)
     images_spec = tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8, name="images")
     texts = lambda name: tf.TensorSpec((None,), tf.string, name=name)  # noqa: E731
 
@@ -160,22 +187,24 @@ def _checked(images: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(hidden, (None, *IMAGE_SHAPE))
 
 
-def _frozen_core(classifier: Classifier, decision: Decision) -> Any:
+def frozen_core(classifier: Classifier, decision: Decision) -> Core:
     """One concrete function from images to every output of `explain`, weights as constants."""
-    platt, thresholds, density = decision.platt, decision.thresholds, decision.density
+    calibration, thresholds, density = decision.calibration, decision.thresholds, decision.density
     mean = tf.constant(density.mean, tf.float32)
+    scale = tf.constant(density.scale, tf.float32)
     directions = tf.constant(density.directions, tf.float32)
     gains = tf.constant(density.gains, tf.float32)
 
     def calibrated(logits: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(platt.slope * logits + platt.intercept)
+        # ln s and ln(1 - s) of s = sigmoid(logit), without overflow.
+        low, high = -tf.nn.softplus(-logits), tf.nn.softplus(logits)
+        return tf.sigmoid(calibration.a * low + calibration.b * high + calibration.c)
 
     @tf.function(input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8)])
     def answer(images: tf.Tensor) -> Tensors:
-        maps = classifier.feature_maps(images)
-        features = tf.reduce_mean(maps, axis=[1, 2])
-        probability = calibrated(tf.matmul(features, classifier.kernel)[:, 0] + classifier.bias)
-        away = features - mean
+        middle, last = classifier.maps(images)
+        probability = calibrated(classifier.logits(last))
+        away = (appearance(middle) - mean) / scale
         along = tf.matmul(away, directions)
         raw = tf.linalg.matvec(along**2, gains) + density.precision * tf.reduce_sum(away**2, axis=1)
         score = (raw / 2 - density.centre) / density.spread
@@ -192,7 +221,7 @@ def _frozen_core(classifier: Classifier, decision: Decision) -> Any:
             "ood_score": score,
             # The logit is the mean of these local logits (class activation map, Zhou et al. 2016).
             "heatmap": calibrated(
-                tf.tensordot(maps, classifier.kernel[:, 0], axes=1) + classifier.bias
+                tf.tensordot(last, classifier.kernel[:, 0], axes=1) + classifier.bias
             ),
         }
 
