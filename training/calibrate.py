@@ -216,7 +216,9 @@ def threshold_intervals(
     """How far chance in the validation split moves `low`, `label` and `high`.
 
     Args:
-        probabilities: see `choose_thresholds`; likewise `targets` and `weights`.
+        probabilities: `[N]`, calibrated.
+        targets: `[N]`, 1 for a tumour.
+        weights: `[N]`, balancing classes and sources.
         groups: `[N]`, drawn whole.
         resamples: of the groups.
     """
@@ -227,9 +229,7 @@ def threshold_intervals(
         for row, counts in zip(rows, draws, strict=True):
             seen = counts > 0
             if truth[seen].any() and not truth[seen].all():
-                got = choose_thresholds(
-                    probabilities[seen], truth[seen], (weights * counts)[seen]
-                )
+                got = choose_thresholds(probabilities[seen], truth[seen], (weights * counts)[seen])
                 row[:] = got.low, got.label, got.high
         return dict(zip(("low", "label", "high"), rows.T, strict=True))
 

@@ -42,7 +42,6 @@ class Decisions:
             refused=~parts["in_distribution"].astype(bool),
         )
 
-
     def part(self, where: NDArray[np.int_]) -> Self:
         """The answers to some of the scans."""
         return type(self)(
@@ -113,6 +112,6 @@ def decisions_by_source(
     reports = {}
     for source in np.unique(of_scan):
         where = np.flatnonzero(of_scan == source)
-        members = [groups[i] for i in where]
+        members = np.asarray(groups, dtype=str)[where].tolist()
         reports[str(source)] = decisions_report(answers.part(where), targets[where], members)
     return reports

@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 Draw = Callable[[np.random.Generator], Image.Image]
 
-_WORDS: Final = (
-    "the patient was seen in our clinic on and reported no pain since last month blood pressure normal "
-    "please find enclosed invoice total amount due within thirty days kind regards department of address "
-    "table results method figure page contract signature date number name insurance follow up"
-).split()
+_TEXT: Final = (
+    "the patient was seen in our clinic on and reported no pain since last month blood pressure "
+    "normal please find enclosed invoice total amount due within thirty days kind regards "
+    "department of address table results method figure page contract signature date number name"
+)
 
 
 def noise(generator: np.random.Generator) -> Image.Image:
@@ -27,7 +27,9 @@ def noise(generator: np.random.Generator) -> Image.Image:
     if kind == 0:
         levels = generator.uniform(0, 255, (side, side))
     elif kind == 1:
-        levels = generator.normal(generator.uniform(60, 190), generator.uniform(15, 70), (side, side))
+        levels = generator.normal(
+            generator.uniform(60, 190), generator.uniform(15, 70), (side, side)
+        )
     elif kind == 2:
         levels = np.where(generator.random((side, side)) < generator.uniform(0.02, 0.5), 255, 0)
     elif kind == 3:
@@ -49,7 +51,9 @@ def fractal_noise(generator: np.random.Generator) -> Image.Image:
     field = (field - field.min()) / (field.max() - field.min()) * 255
     if generator.random() < 0.4:
         y, x = np.mgrid[:side, :side] / side - 0.5
-        field = field * (np.hypot(x, y * generator.uniform(0.8, 1.2)) < generator.uniform(0.3, 0.48))
+        field = field * (
+            np.hypot(x, y * generator.uniform(0.8, 1.2)) < generator.uniform(0.3, 0.48)
+        )
     return _grey_levels(field)
 
 
@@ -58,10 +62,16 @@ def blank(generator: np.random.Generator) -> Image.Image:
     side = 224
     y, x = np.mgrid[:side, :side] / side
     angle = generator.uniform(0, 2 * np.pi)
-    ramps = (np.zeros((side, side)), np.cos(angle) * x + np.sin(angle) * y, np.hypot(x - 0.5, y - 0.5))
+    ramps = (
+        np.zeros((side, side)),
+        np.cos(angle) * x + np.sin(angle) * y,
+        np.hypot(x - 0.5, y - 0.5),
+    )
     ramp = ramps[generator.integers(0, 3)][..., None] * generator.uniform(-255, 255)
     colour = generator.uniform(0, 255, 3) if generator.random() < 0.5 else generator.uniform(0, 255)
-    return _grey_levels(colour + np.repeat(ramp, 3, axis=2) + generator.normal(0, 1, (side, side, 1)))
+    return _grey_levels(
+        colour + np.repeat(ramp, 3, axis=2) + generator.normal(0, 1, (side, side, 1))
+    )
 
 
 def document(generator: np.random.Generator) -> Image.Image:
@@ -77,13 +87,17 @@ def document(generator: np.random.Generator) -> Image.Image:
     for y in range(int(generator.integers(10, 60)), height - size, round(size * 1.4)):
         if generator.random() < 0.12:
             continue
-        line = " ".join(generator.choice(_WORDS, int(generator.integers(2, 18))))
+        line = " ".join(generator.choice(_TEXT.split(), int(generator.integers(2, 18))))
         pen.text((width * 0.06, y), line, ink, font=font)
     if generator.random() < 0.4:
         for _ in range(int(generator.integers(2, 9))):
             corner = generator.uniform(0, 0.8, 2) * (width, height)
-            pen.rectangle((*corner, *(corner + generator.uniform(20, 200, 2))), outline=ink, width=2)
-    return page.rotate(generator.uniform(-8, 8), fillcolor=paper) if generator.random() < 0.4 else page
+            pen.rectangle(
+                (*corner, *(corner + generator.uniform(20, 200, 2))), outline=ink, width=2
+            )
+    return (
+        page.rotate(generator.uniform(-8, 8), fillcolor=paper) if generator.random() < 0.4 else page
+    )
 
 
 def drawing(generator: np.random.Generator) -> Image.Image:
@@ -129,7 +143,7 @@ def chart(generator: np.random.Generator) -> Image.Image:
     elif kind == 1:
         axes.bar(x[:8], generator.random(8))
     elif kind == 2:
-        axes.scatter(*generator.normal(size=(2, 80)), s=12)
+        axes.plot(*generator.normal(size=(2, 80)), "o", markersize=3)
     elif kind == 3:
         axes.pie(generator.random(5) + 0.1)
     elif kind == 4:

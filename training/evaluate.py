@@ -22,7 +22,12 @@ from data.sources import Found, find_scans
 from serving.contract import SERVING_DEFAULT
 from serving.versions import SAVED_MODEL
 from training.bootstrap import figure_text
-from training.decisions import Decisions, decisions_by_source, decisions_report
+from training.decisions import (
+    Decisions,
+    DecisionsReport,
+    decisions_by_source,
+    decisions_report,
+)
 from training.errors import EvaluationError
 from training.metrics import MacroAverage, Report, report, report_by_source
 from training.settings import EvaluateSettings
@@ -55,6 +60,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     sources = [scan.source for scan in read]
     by_source, macro = report_by_source(targets, probabilities, groups, sources, called=called)
     said_by_source = decisions_by_source(answers, targets, groups, sources)
+    said = decisions_report(answers, targets, groups)
     result = {
         "model": str(settings.model),
         "data": str(settings.data),
@@ -64,7 +70,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
             for source, figures in by_source.items()
         },
         "macro_average": macro,
-        "decisions": decisions_report(answers, targets, groups),
+        "decisions": said,
         "rejected": rejected,
         "intervals": "95 %, bootstrapped by group",
     }
@@ -72,7 +78,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
         settings.json.write_text(json.dumps(result, indent=2) + "\n")
     console.print(_figures_table(whole, by_source, macro))
-    console.print(_decisions_table(result["decisions"]))
+    console.print(_decisions_table(said))
     for reason, count in rejected.items():
         console.print(f"{count} files could not be read: {reason}")
     return result
@@ -124,7 +130,7 @@ def _figures_table(whole: Report, by_source: dict[str, Report], macro: MacroAver
     return table
 
 
-def _decisions_table(said: dict[str, Any]) -> Table:
+def _decisions_table(said: DecisionsReport) -> Table:
     table = Table("said", "n", "share", "tumours among them", box=box.SIMPLE_HEAD)
     for risk, row in said["risk"].items():
         share, tumours = figure_text(row["share"]), figure_text(row["tumor_rate"])

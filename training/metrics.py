@@ -117,8 +117,12 @@ def report_by_source(
     """A report for each source, and the mean over sources.
 
     Args:
-        targets: see `report`; likewise `probabilities`, `groups`, `called` and `seed`.
+        targets: `[N]`, 1 for a tumour, 0 for none; N > 0.
+        probabilities: `[N]`, P(tumour), 0..1.
+        groups: `[N]`, equal for scans that belong together.
         sources: `[N]`, where each scan comes from.
+        called: `[N]`, whether the model's label is "tumor".
+        seed: of the bootstrap.
     """
     of_scan = np.asarray(sources, dtype=str)
     truth = np.asarray(targets) > 0.5
@@ -126,8 +130,10 @@ def report_by_source(
     parts: list[dict[str, Replicates]] = []
     for number, source in enumerate(np.unique(of_scan)):
         where = np.flatnonzero(of_scan == source)
-        statistics = _statistics(truth[where], np.asarray(probabilities, float)[where], called[where])
-        members = [groups[i] for i in where]
+        statistics = _statistics(
+            truth[where], np.asarray(probabilities, float)[where], called[where]
+        )
+        members = np.asarray(groups, dtype=str)[where].tolist()
         # Another seed for each, so that the draws of two sources are independent.
         parts.append(bootstrap(statistics, members, seed=seed + number))
         reports[str(source)] = _report(truth[where], members, parts[-1])

@@ -70,9 +70,7 @@ def border_statistics(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     by_band = [part[band].mean(axis=(1, 2)) for band in bands for part in (grey, black)]
     # First row or column, from each side, that is not all but black.
     lit_rows, lit_columns = (~black).mean(axis=2) > 0.05, (~black).mean(axis=1) > 0.05
-    margins = [
-        lit[:, ::step].argmax(axis=1) for lit in (lit_rows, lit_columns) for step in (1, -1)
-    ]
+    margins = [lit[:, ::step].argmax(axis=1) for lit in (lit_rows, lit_columns) for step in (1, -1)]
     # Every fourth pixel says as much, in a quarter of the time.
     quantiles = np.quantile(grey[:, ::2, ::2].reshape(len(grey), -1), _QUANTILES, axis=1)
     channels = images.astype(np.int16)

@@ -86,8 +86,8 @@ def _view(image: Image.Image, generator: np.random.Generator) -> Image.Image:
     """A crop of 50 to 100 % of each side, flipped, turned, with other contrast; one in three grey."""
     image = image.convert("RGB")
     width, height = (round(side * generator.uniform(0.5, 1.0)) for side in image.size)
-    left = generator.integers(0, image.width - width + 1)
-    top = generator.integers(0, image.height - height + 1)
+    left = int(generator.integers(0, image.width - width + 1))
+    top = int(generator.integers(0, image.height - height + 1))
     image = image.crop((left, top, left + width, top + height))
     if generator.random() < 0.5:
         image = ImageOps.mirror(image)
@@ -168,7 +168,7 @@ def _dicom(*windows: tuple[str, float, float]) -> list[tuple[str, Image.Image]]:
     originals = []
     for name, low, high in windows:
         path = get_testdata_file(name, download=False)
-        pixels = dcmread(path).pixel_array
+        pixels = dcmread(str(path)).pixel_array
         if pixels.ndim == 2:
             levels = np.clip((pixels - low) / (high - low), 0, 1)
             pixels = (levels * 255).astype(np.uint8)
