@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from training.scans import ScanSet
 
@@ -38,10 +39,11 @@ def shortcut_scores(train: ScanSet, test: ScanSet, *, seed: int = 0) -> NDArray[
     booster = HistGradientBoostingClassifier(
         max_iter=200, learning_rate=0.06, min_samples_leaf=20, random_state=seed
     )
-    booster.fit(
-        statistics_of(train), train.targets > 0.5, sample_weight=train.weights(tempering=1.0)
-    )
-    return booster.predict_proba(statistics_of(test))[:, 1]
+    of_train, of_test = statistics_of(train), statistics_of(test)
+    # Its threads wait in busy loops: beside another program they take minutes for what one does in seconds.
+    with threadpool_limits(1, user_api="openmp"):
+        booster.fit(of_train, train.targets > 0.5, sample_weight=train.weights(tempering=1.0))
+        return booster.predict_proba(of_test)[:, 1]
 
 
 def statistics_of(scans: ScanSet) -> NDArray[np.float32]:

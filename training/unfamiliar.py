@@ -7,7 +7,7 @@ whoever counts must draw whole originals (`Unfamiliar.original`).
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -42,15 +42,18 @@ class Unfamiliar:
     image: NDArray[np.uint8] | None
 
 
-def unfamiliar(*, seed: int = 0, views: int = VIEWS) -> Iterator[Unfamiliar]:
+def unfamiliar(
+    *, seed: int = 0, views: int = VIEWS, families: Collection[str] | None = None
+) -> Iterator[Unfamiliar]:
     """Yield `views` images of each family that the installed packages allow, repeatably.
 
     Args:
         seed: of drawings and views.
         views: of each family.
+        families: some of `FAMILIES`; None for all.
     """
     for number, (family, make) in enumerate(FAMILIES.items()):
-        if not _available(family):
+        if not _available(family) or (families is not None and family not in families):
             continue
         generator = np.random.default_rng([seed, number])
         if family in DRAWN:
@@ -75,7 +78,7 @@ def _available(family: str) -> bool:
 
 def _made(family: str, original: str, image: Image.Image) -> Unfamiliar:
     encoded = BytesIO()
-    image.save(encoded, "PNG")
+    image.save(encoded, "PNG", compress_level=1)
     try:
         return Unfamiliar(family=family, original=original, image=prepare_scan(encoded.getvalue()))
     except ScanError:
@@ -102,7 +105,12 @@ def _skimage_files(*names: str) -> list[tuple[str, Image.Image]]:
     import skimage
 
     folder = Path(skimage.__file__).parent / "data"
-    return [(name, Image.open(folder / name).convert("RGB")) for name in names]
+    return [(name, _opened(folder / name)) for name in names]
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def _photos() -> list[tuple[str, Image.Image]]:
@@ -118,7 +126,7 @@ def _photos() -> list[tuple[str, Image.Image]]:
             (name, Image.fromarray(photo))
             for name, photo in zip(("china", "flower"), load_sample_images().images, strict=True)
         ),
-        ("grace_hopper.jpg", Image.open(Path(get_data_path()) / "sample_data/grace_hopper.jpg")),
+        ("grace_hopper.jpg", _opened(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg")),
     ]
 
 
