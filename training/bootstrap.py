@@ -46,6 +46,9 @@ def bootstrap(
         groups: `[N]`, equal for scans that belong together.
         seed: of the draws.
         resamples: how many.
+
+    Returns:
+        Each statistic; its resamples are NaN where there is but one group, which has no interval.
     """
     names, members = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     generator = np.random.default_rng(seed)
@@ -57,8 +60,11 @@ def bootstrap(
         draws = generator.multinomial(len(names), chances, min(size, resamples - start))
         for name, values in statistics(draws[:, members].astype(np.float64)).items():
             blocks[name].append(values)
+    # One group, drawn again and again, tells nothing about others.
+    known = np.nan if len(names) < 2 else 0.0
     return {
-        name: Replicates(float(on_data[name][0]), np.concatenate(blocks[name])) for name in on_data
+        name: Replicates(float(on_data[name][0]), np.concatenate(blocks[name]) + known)
+        for name in on_data
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from data.manifest import Split
 from training.bootstrap import Figure, figure_text
 from training.metrics import PREVALENCES
 
@@ -172,7 +173,7 @@ def _refusals(found: Mapping[str, Any]) -> list[str]:
     left_out = unknown["families_left_out"]
     note = f" Not measured, for want of their package: {', '.join(left_out)}." if left_out else ""
     return [
-        f"{found['method']}.{note}",
+        f"{found['method'][0].upper()}{found['method'][1:]}.{note}",
         "",
         *_table(("family", "images", "originals", "share refused"), rows),
         "",
@@ -195,6 +196,11 @@ def _evidence(found: Mapping[str, Any] | None) -> list[str]:
                     "evidence inside : outside",
                     figure_text(found["inside_outside_ratio"]),
                     "1",
+                ),
+                (
+                    "a pixel inside has more evidence than one outside",
+                    figure_text(found["separation"]),
+                    "0.5",
                 ),
             ],
         ),
@@ -227,15 +233,14 @@ def _training(card: Mapping[str, Any]) -> list[str]:
 
 
 def _data(data: Mapping[str, Any]) -> list[str]:
-    rows = [
-        (split, name, str(n))
-        for split, of_split in sorted(data["counts"].items())
-        for name, n in sorted(of_split.items())
-    ]
+    counts = data["counts"]
+    names = sorted({name for of_split in counts.values() for name in of_split})
+    splits = [split for split in Split if split in counts]
+    rows = [(name, *(str(counts[split].get(name, 0)) for split in splits)) for name in names]
     return [
         f"Dataset hash `{data['sha256']}`.",
         "",
-        *_table(("split", "source and class", "scans"), rows),
+        *_table(("scans of source and class", *splits), rows),
     ]
 
 

@@ -22,6 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from sklearn.metrics import roc_auc_score
 
 from data.imaging import IMAGE_SIZE, letterbox, prepare_scan, read_scan
 from data.labels import LABEL_OF_FOLDER, Label
@@ -65,7 +66,8 @@ class Localisation(TypedDict):
     `hit_rate`: share of scans whose strongest cell has its centre in the outline; `hit_rate_near`: in
     the outline or within half a cell of it (pointing game, Zhang et al. 2018). `chance` and
     `chance_near`: the same for a point drawn anywhere in the head. `inside_outside_ratio`: mean
-    evidence inside the outline over mean evidence in the rest of the head.
+    evidence inside the outline over mean evidence in the rest of the head. `separation`: how often a
+    pixel inside has more evidence than one in the rest of the head (AUC over pixels; chance is 0.5).
     """
 
     n: int
@@ -75,6 +77,7 @@ class Localisation(TypedDict):
     hit_rate_near: Figure
     chance_near: Figure
     inside_outside_ratio: Figure
+    separation: Figure
 
 
 def localise(settings: LocaliseSettings, console: Console) -> Localisation:
@@ -105,6 +108,7 @@ def localise(settings: LocaliseSettings, console: Console) -> Localisation:
     table.add_row("strongest cell in the outline", *_texts(result, "hit_rate", "chance"))
     table.add_row("… or half a cell from it", *_texts(result, "hit_rate_near", "chance_near"))
     table.add_row("evidence inside : outside", *_texts(result, "inside_outside_ratio"), "1")
+    table.add_row("more evidence inside than outside", *_texts(result, "separation"), "0.5")
     console.print(table)
     return result
 
@@ -157,7 +161,14 @@ def measure_localisation(
     return Localisation(n=len(groups), groups=len(set(groups)), **figures)  # type: ignore[typeddict-item]
 
 
-_COLUMNS: Final = ("hit_rate", "chance", "hit_rate_near", "chance_near", "inside_outside_ratio")
+_COLUMNS: Final = (
+    "hit_rate",
+    "chance",
+    "hit_rate_near",
+    "chance_near",
+    "inside_outside_ratio",
+    "separation",
+)
 
 
 def _compare(
@@ -180,7 +191,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 def compare(
     image: NDArray[np.uint8], heatmap: NDArray[np.floating], mask: NDArray[np.bool_]
-) -> tuple[float, float, float, float, float]:
+) -> tuple[float, ...]:
     """One scan's part of each figure of `Localisation`, in the order in which they are declared.
 
     Args:
@@ -191,7 +202,7 @@ def compare(
     head = image.max(axis=2) > AIR
     inside, outside = mask & head, head & ~mask
     if not inside.any() or not outside.any():
-        return (np.nan,) * 5
+        return (np.nan,) * len(_COLUMNS)
     cell = IMAGE_SIZE / np.array(heatmap.shape)
     row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
     near = _grown(mask, int(cell.max() / 2))
@@ -206,6 +217,7 @@ def compare(
         float(near[at]),
         float((near & head).sum() / head.sum()),
         float(evidence[inside].mean() / max(evidence[outside].mean(), 1e-6)),
+        float(roc_auc_score(inside[head], evidence[head])),
     )
 
 

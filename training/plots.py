@@ -136,7 +136,7 @@ def left_out_sources(appraisal: Appraisal) -> Figure | None:
     axes.invert_yaxis()
     axes.axvline(0.5, color=GREY, linewidth=0.8)
     axes.set(xlabel="AUC on the source left out, 95 % interval", xlim=(0.3, 1.0))
-    drawn.legend(loc="outside upper right", ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return drawn
 
 
@@ -171,7 +171,7 @@ def decisions(appraisal: Appraisal, thresholds: Operating) -> Figure:
         )
     spread.set_yscale("log")
     spread.set(xlabel="P(tumour)", ylabel="scans", title="Test split; thresholds with intervals")
-    spread.legend(loc="upper center")
+    spread.legend(loc="upper left", bbox_to_anchor=(0.53, 1.0))
     answers = [
         *((f"risk\n{risk}", test.answers.risks == risk) for risk in Risk),
         ("label\nno tumour", ~test.answers.called),
@@ -221,7 +221,7 @@ def refusals(appraisal: Appraisal) -> Figure:
     )
     axes.invert_yaxis()
     axes.set(xlabel="share refused, 95 % interval", xlim=(-0.02, 1.02))
-    drawn.legend(loc="outside upper right", ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return drawn
 
 
@@ -241,11 +241,10 @@ def gallery(appraisal: Appraisal) -> Figure | None:
         axes.axis("off")
     images = appraisal.held_out.images(np.array(worst))
     for axes, i, image in zip(grid, worst, images, strict=False):
-        said = "tumour" if appraisal.test.answers.called[i] else "no tumour"
         truth = "tumour" if scans[i].label == Label.TUMOR else "no tumour"
         axes.imshow(image)
         p = appraisal.test.answers.probabilities[i]
-        axes.set_title(f"{said}? {truth}\nP = {p:.3f}", fontsize=7)
+        axes.set_title(f"labelled {truth}\nP(tumour) = {p:.3f}", fontsize=7)
     owed = {SHOWABLE[scans[i].source] for i in worst}
     drawn.supxlabel("; ".join(sorted(owed)), fontsize=6, color=GREY)
     return drawn
@@ -286,6 +285,7 @@ def training(appraisal: Appraisal) -> Figure | None:
             )
             start += len(epochs)
         axes.set(xlabel="epoch", ylabel=metric.upper() if metric == "auc" else metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="best")
     return drawn
 

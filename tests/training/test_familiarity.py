@@ -63,7 +63,9 @@ def test_refusals_count_families_originals_and_files_that_were_never_decoded():
     picture = np.zeros((224, 224, 3), np.uint8)
     bright = picture + 200
     shown = [("dark", "1", picture), ("dark", "1", bright), ("bright", "2", bright)]
-    images = [Unfamiliar(family=f, original=o, image=i) for f, o, i in (*shown, ("dark", "3", None))]
+    images = [
+        Unfamiliar(family=f, original=o, image=i) for f, o, i in (*shown, ("dark", "3", None))
+    ]
     got = measure_refusals(lambda batch: batch.mean(axis=(1, 2, 3)) > 100, images)
     dark = got["families"]["dark"]
     assert (dark["n"], dark["originals"], dark["on_decoding"]) == (3, 2, 1)

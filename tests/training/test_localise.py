@@ -22,11 +22,12 @@ def scene(row: int, column: int):
 
 
 def test_a_map_that_points_at_the_tumour_hits():
-    hit, chance, near, chance_near, ratio = compare(*scene(2, 1))
+    hit, chance, near, chance_near, ratio, separation = compare(*scene(2, 1))
     assert (hit, near) == (1.0, 1.0)
     assert chance == pytest.approx(32 * 32 / (224 * 112))
     assert chance_near == pytest.approx(64 * 64 / (224 * 112))
     assert ratio > 3
+    assert separation > 0.97
 
 
 def test_a_map_that_points_beside_the_tumour_is_near_only_within_half_a_cell():
@@ -35,6 +36,7 @@ def test_a_map_that_points_beside_the_tumour_is_near_only_within_half_a_cell():
     assert compare(image, heatmap, shifted)[:3:2] == (0.0, 1.0)
     assert compare(*scene(5, 1))[:3:2] == (0.0, 0.0)
     assert compare(*scene(5, 1))[4] < 1
+    assert compare(*scene(5, 1))[5] < 0.5
 
 
 def test_an_outline_outside_the_head_is_left_out():

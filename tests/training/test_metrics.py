@@ -30,9 +30,7 @@ def test_areas_and_brier_are_scikit_learns_also_with_ties():
     targets = (generator.random(400) < 0.3).astype(np.float32)
     probabilities = np.round(np.clip(generator.normal(0.4, 0.2, 400) + 0.2 * targets, 0, 1), 1)
     assert len(np.unique(probabilities)) < 12
-    got = report(
-        targets, probabilities, [str(i) for i in range(400)], called=probabilities > 0.5
-    )
+    got = report(targets, probabilities, [str(i) for i in range(400)], called=probabilities > 0.5)
     assert got["auc"]["value"] == round(roc_auc_score(targets, probabilities), 4)
     assert got["pr_auc"]["value"] == round(average_precision_score(targets, probabilities), 4)
     assert got["brier"]["value"] == round(brier_score_loss(targets, probabilities), 4)
@@ -40,7 +38,9 @@ def test_areas_and_brier_are_scikit_learns_also_with_ties():
 
 def test_predictive_values_follow_bayes_at_the_stated_prevalence():
     targets = np.array([1] * 10 + [0] * 10)
-    called = np.array([1] * 8 + [0] * 2 + [1] * 1 + [0] * 9, bool)  # sensitivity 0.8, specificity 0.9
+    called = np.array(
+        [1] * 8 + [0] * 2 + [1] * 1 + [0] * 9, bool
+    )  # sensitivity 0.8, specificity 0.9
     got = report(targets, called * 1.0, [str(i) for i in range(20)], called=called)
     assert got["ppv"]["0.01"]["value"] == round(0.01 * 0.8 / (0.01 * 0.8 + 0.99 * 0.1), 4)
     assert got["npv"]["0.1"]["value"] == round(0.9 * 0.9 / (0.9 * 0.9 + 0.1 * 0.2), 4)
