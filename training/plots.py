@@ -135,7 +135,8 @@ def left_out_sources(appraisal: Appraisal) -> Figure | None:
     axes.set_yticks(range(len(rows)), names)
     axes.invert_yaxis()
     axes.axvline(0.5, color=GREY, linewidth=0.8)
-    axes.set(xlabel="AUC on the source left out, 95 % interval", xlim=(0.3, 1.0))
+    axes.set(xlabel="AUC on the source left out, 95 % interval")
+    axes.set_xlim(min(0.4, axes.get_xlim()[0]), 1.0)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return drawn
 
