@@ -29,6 +29,9 @@ class Figure(TypedDict):
     high: float | None
 
 
+UNDEFINED: Final = Figure(value=None, low=None, high=None)
+
+
 class Replicates(NamedTuple):
     """A statistic on the data as they are, and on every resample `[RESAMPLES]`; NaN: not defined."""
 

@@ -161,7 +161,11 @@ def _refusals(found: Mapping[str, Any]) -> list[str]:
     unknown = found["no_brain_mri"]
     rows = [
         (family, str(row["n"]), str(row["originals"]), figure_text(row["refused"]))
-        for family, row in [*unknown["families"].items(), ("all", unknown["all"])]
+        for family, row in [
+            *unknown["families"].items(),
+            ("all but those drawn by a program", unknown["not_drawn"]),
+            ("all", unknown["all"]),
+        ]
     ]
     scans = [
         (f"{source}, test split", figure_text(row["share"]))

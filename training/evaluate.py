@@ -33,7 +33,7 @@ from training.metrics import MacroAverage, Report, report, report_by_source
 from training.settings import EvaluateSettings
 
 #: Figures that fit on a terminal; `--json` writes all.
-SHOWN = ("auc", "sensitivity", "specificity", "ece")
+SHOWN = ("auc", "sensitivity", "specificity")
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:

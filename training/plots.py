@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which people with any colour vision tell apart; lin
 place. Each function draws one figure; `write_plots` writes those for which there is something to draw.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,8 @@ _STYLE: Final[dict[str, Any]] = {
 }
 _DPI: Final = 110
 _GALLERY: Final = 12
+#: Slices of one patient fail together; more of them show nothing new.
+_OF_ONE_GROUP: Final = 2
 
 
 def write_plots(appraisal: Appraisal, thresholds: Operating, folder: Path) -> dict[str, str]:
@@ -229,9 +232,13 @@ def refusals(appraisal: Appraisal) -> Figure:
 def gallery(appraisal: Appraisal) -> Figure | None:
     """The worst errors of the test split among scans whose licence lets them be shown."""
     scans = appraisal.held_out.scans
-    worst = [
-        i for i in worst_errors(appraisal.test, count=len(scans)) if scans[i].source in SHOWABLE
-    ][:_GALLERY]
+    shown = Counter[str]()
+    worst = []
+    for i in worst_errors(appraisal.test, count=len(scans)):
+        shown[scans[i].group] += 1
+        if scans[i].source in SHOWABLE and shown[scans[i].group] <= _OF_ONE_GROUP:
+            worst.append(i)
+    worst = worst[:_GALLERY]
     if not worst:
         return None
     columns = min(6, len(worst))

@@ -6,7 +6,8 @@ from typing import Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from training.bootstrap import Figure, bootstrap, figure, ratio
+from training.bootstrap import UNDEFINED, Figure, bootstrap, figure, ratio
+from training.drawn import DRAWN
 from training.familiarity import fit_density
 from training.unfamiliar import Unfamiliar, missing_families
 
@@ -27,9 +28,10 @@ class Refusals(TypedDict):
 
 
 class RefusalReport(TypedDict):
-    """Refusals of images that are no brain MRI, over all and by family."""
+    """Refusals of images that are no brain MRI, over all, over those not drawn, and by family."""
 
     all: Refusals
+    not_drawn: Refusals
     families: dict[str, Refusals]
     families_left_out: list[str]
 
@@ -53,6 +55,9 @@ def measure_refusals(
         of_family.setdefault(one.family, []).append(i)
     return RefusalReport(
         all=_refusals(images, refused, range(len(images))),
+        not_drawn=_refusals(
+            images, refused, [i for i, one in enumerate(images) if one.family not in DRAWN]
+        ),
         families={family: _refusals(images, refused, which) for family, which in of_family.items()},
         families_left_out=missing_families(),
     )
@@ -106,6 +111,8 @@ def unseen_source_refusals(
 def _refusals(
     images: Sequence[Unfamiliar], refused: NDArray[np.bool_], which: Sequence[int]
 ) -> Refusals:
+    if not which:
+        return Refusals(n=0, originals=0, on_decoding=0, refused=UNDEFINED)
     names = [f"{images[i].family} {images[i].original}" for i in which]
     return Refusals(
         n=len(names),

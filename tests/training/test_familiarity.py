@@ -72,3 +72,7 @@ def test_refusals_count_families_originals_and_files_that_were_never_decoded():
     assert dark["refused"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert got["families"]["bright"]["refused"]["value"] == 1.0
     assert got["all"]["refused"]["value"] == 0.75
+    drawn = Unfamiliar(family="noise", original="4", image=picture)
+    with_drawn = measure_refusals(lambda batch: batch.mean(axis=(1, 2, 3)) > 100, [*images, drawn])
+    assert with_drawn["all"]["refused"]["value"] == 0.6
+    assert with_drawn["not_drawn"]["refused"]["value"] == 0.75
