@@ -99,7 +99,7 @@ def fit_beta(
             break
         free[free] = model.coef_[0] >= 0
         free = free if free.any() else np.array([True, False])
-    slopes[free] = model.coef_[0]
+    slopes[free] = np.maximum(model.coef_[0], 0.0)
     return Calibration(
         method="beta", a=float(slopes[0]), b=float(slopes[1]), c=float(model.intercept_[0])
     )
