@@ -1,4 +1,4 @@
-"""`python -m training …`: train, export, evaluate."""
+"""`python -m training …`: train, export, evaluate, localise."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from data.manifest import DatasetError
 from training.errors import TrainingError
-from training.settings import EvaluateSettings, ExportSettings, TrainSettings
+from training.settings import EvaluateSettings, ExportSettings, LocaliseSettings, TrainSettings
 
 app = cyclopts.App(
     name="python -m training",
@@ -55,6 +55,14 @@ def export(settings: ExportSettings) -> None:
 def evaluate(settings: EvaluateSettings) -> None:
     """Measure an exported version on any folder of scans, with 95 % intervals."""
     from training.evaluate import evaluate as run
+
+    run(settings, console)
+
+
+@app.command
+def localise(settings: LocaliseSettings) -> None:
+    """Check evidence maps against outlined tumours: how often do they point at the tumour?"""
+    from training.localise import localise as run
 
     run(settings, console)
 

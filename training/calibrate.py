@@ -1,49 +1,169 @@
-"""From raw logits to numbers that mean what they say; everything fitted on the validation split.
+"""From raw logits to probabilities that mean what they say, and thresholds on them.
 
-- Platt scaling turns a logit into P(tumour) (Platt 1999: two numbers, so that 1,000 scans suffice).
-- Three thresholds on that probability, each for a stated purpose.
+Everything here is fitted on the validation split, weighted so that both classes and, within a class, all
+sources count alike: 0.5 then means "as likely as not when one scan in two shows a tumour".
+
+One family of curves holds the three calibrators that are compared, so that the served graph computes
+one formula (Kull, Silva Filho and Flach 2017): with `s = sigmoid(logit)`,
+
+    P(tumour) = sigmoid(a · ln s - b · ln(1 - s) + c)
+
+Temperature scaling (Guo et al. 2017) is `a = b, c = 0`; Platt scaling (1999) is `a = b`; beta
+calibration has all three free, `a, b >= 0`.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
+from sklearn.model_selection import GroupKFold
+
+from training.bootstrap import Figure, bootstrap, figure
 
 #: Below `low`, at most 1 tumour in 100 is missed.
 LOW_SENSITIVITY: Final = 0.99
 #: At or above `high`, at most 1 normal scan in 100 is called a tumour.
 HIGH_SPECIFICITY: Final = 0.99
+FOLDS: Final = 5
+#: Probabilities nearer to 0 or 1 than this are scored as this far off.
+_FLOOR: Final = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platt:
-    """P(tumour) = sigmoid(slope · logit + intercept)."""
+class Calibration:
+    """P(tumour) = sigmoid(a · ln s - b · ln(1 - s) + c), s = sigmoid(logit).
 
-    slope: float
-    intercept: float
+    Attributes:
+        method: `temperature`, `platt` or `beta`.
+        a: slope where the logit is low, at least 0.
+        b: slope where it is high, at least 0.
+        c: offset.
+    """
+
+    method: str
+    a: float
+    b: float
+    c: float
 
     def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated P(tumour), 0..1, same shape as `logits`."""
-        return 1.0 / (1.0 + np.exp(-(self.slope * np.asarray(logits, float) + self.intercept)))
+        low, high = _logarithms(np.asarray(logits, float))
+        return 1.0 / (1.0 + np.exp(-(self.a * low + self.b * high + self.c)))
+
+
+def fit_temperature(
+    logits: NDArray[np.floating], targets: NDArray[np.floating], weights: NDArray[np.floating]
+) -> Calibration:
+    """Temperature scaling by maximum likelihood; arguments as for `fit_platt`."""
+    model = LogisticRegression(C=np.inf, fit_intercept=False)
+    model.fit(np.asarray(logits, float)[:, None], targets > 0.5, sample_weight=weights)
+    slope = float(model.coef_[0, 0])
+    return Calibration(method="temperature", a=slope, b=slope, c=0.0)
 
 
 def fit_platt(
     logits: NDArray[np.floating], targets: NDArray[np.floating], weights: NDArray[np.floating]
-) -> Platt:
-    """Fit Platt scaling by maximum likelihood.
+) -> Calibration:
+    """Platt scaling by maximum likelihood.
 
     Args:
         logits: `[N]`, raw.
-        targets: `[N]`, 1 for a tumour.
-        weights: `[N]`; with both classes of equal weight, 0.5 means "as likely as not when one scan in
-            two shows a tumour".
+        targets: `[N]`, 1 for a tumour; both classes occur.
+        weights: `[N]`, balancing classes and sources.
     """
     model = LogisticRegression(C=np.inf)
     model.fit(np.asarray(logits, float)[:, None], targets > 0.5, sample_weight=weights)
-    return Platt(slope=float(model.coef_[0, 0]), intercept=float(model.intercept_[0]))
+    slope = float(model.coef_[0, 0])
+    return Calibration(method="platt", a=slope, b=slope, c=float(model.intercept_[0]))
+
+
+def fit_beta(
+    logits: NDArray[np.floating], targets: NDArray[np.floating], weights: NDArray[np.floating]
+) -> Calibration:
+    """Beta calibration by maximum likelihood; arguments as for `fit_platt`.
+
+    A slope that comes out negative would make the curve fall; it is set to 0 and the other fitted again.
+    """
+    features = np.stack(_logarithms(np.asarray(logits, float)), axis=1)
+    slopes = np.zeros(2)
+    free = np.ones(2, bool)
+    while True:
+        model = LogisticRegression(C=np.inf, max_iter=1000)
+        model.fit(features[:, free], targets > 0.5, sample_weight=weights)
+        if (model.coef_[0] >= 0).all() or free.sum() == 1:
+            break
+        free[free] = model.coef_[0] >= 0
+        free = free if free.any() else np.array([True, False])
+    slopes[free] = np.maximum(model.coef_[0], 0.0)
+    return Calibration(
+        method="beta", a=float(slopes[0]), b=float(slopes[1]), c=float(model.intercept_[0])
+    )
+
+
+#: Calibrators that the served graph computes, the simplest first.
+CALIBRATORS: Final = {"temperature": fit_temperature, "platt": fit_platt, "beta": fit_beta}
+Fit = Callable[[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]], Calibration]
+
+
+class Score(TypedDict):
+    """Weighted loss of a calibrator on scans that it was not fitted on."""
+
+    log_loss: float
+    brier: float
+
+
+def compare_calibrators(
+    logits: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    groups: Sequence[str],
+) -> dict[str, Score]:
+    """Score each calibrator by cross-validation that keeps groups whole.
+
+    Isotonic regression is scored beside them, as what a curve of any shape would reach; it is never
+    chosen, since its steps would give different scans equal probabilities.
+
+    Args:
+        logits: `[N]`, raw, on the validation split.
+        targets: `[N]`, 1 for a tumour.
+        weights: `[N]`, balancing classes and sources.
+        groups: `[N]`, equal for scans that belong together; at least two groups with each class.
+    """
+    logits, truth = np.asarray(logits, float), np.asarray(targets, float)
+    folds = min(FOLDS, len(set(groups)))
+    held_out = {name: np.full(len(truth), np.nan) for name in (*CALIBRATORS, "isotonic")}
+    for fit_on, score_on in GroupKFold(folds, shuffle=True, random_state=0).split(
+        logits, groups=groups
+    ):
+        if len(np.unique(truth[fit_on])) < 2:
+            continue
+        part = logits[fit_on], truth[fit_on], weights[fit_on]
+        for name, fit in CALIBRATORS.items():
+            held_out[name][score_on] = fit(*part).probability(logits[score_on])
+        steps = IsotonicRegression(out_of_bounds="clip").fit(part[0], part[1], part[2])
+        held_out["isotonic"][score_on] = steps.predict(logits[score_on])
+    return {name: _score(values, truth, weights) for name, values in held_out.items()}
+
+
+def choose_calibration(
+    logits: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    groups: Sequence[str],
+) -> tuple[Calibration, dict[str, Score]]:
+    """Fit the calibrator with the lowest cross-validated log loss on everything.
+
+    Returns:
+        It, and the comparison. Arguments as for `compare_calibrators`.
+    """
+    scores = compare_calibrators(logits, targets, weights, groups)
+    best = min(CALIBRATORS, key=lambda name: scores[name]["log_loss"])
+    return CALIBRATORS[best](logits, targets, weights), scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,3 +203,53 @@ def choose_thresholds(
     if low > high:
         low = high = youden
     return Operating(low=low, label=float(np.clip(youden, low, high)), high=high)
+
+
+def threshold_intervals(
+    probabilities: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    groups: Sequence[str],
+    *,
+    resamples: int = 1000,
+) -> dict[str, Figure]:
+    """How far chance in the validation split moves `low`, `label` and `high`.
+
+    Args:
+        probabilities: `[N]`, calibrated.
+        targets: `[N]`, 1 for a tumour.
+        weights: `[N]`, balancing classes and sources.
+        groups: `[N]`, drawn whole.
+        resamples: of the groups.
+    """
+    truth = np.asarray(targets) > 0.5
+
+    def chosen(draws: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        rows = np.full((len(draws), 3), np.nan)
+        for row, counts in zip(rows, draws, strict=True):
+            seen = counts > 0
+            if truth[seen].any() and not truth[seen].all():
+                got = choose_thresholds(probabilities[seen], truth[seen], (weights * counts)[seen])
+                row[:] = got.low, got.label, got.high
+        return dict(zip(("low", "label", "high"), rows.T, strict=True))
+
+    found = bootstrap(chosen, groups, resamples=resamples)
+    return {name: figure(replicates, digits=6) for name, replicates in found.items()}
+
+
+def _logarithms(logits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`ln s` and `-ln(1 - s)` of `s = sigmoid(logit)`, without overflow."""
+    return -np.logaddexp(0.0, -logits), np.logaddexp(0.0, logits)
+
+
+def _score(
+    probabilities: NDArray[np.float64], truth: NDArray[np.float64], weights: NDArray[np.floating]
+) -> Score:
+    scored = ~np.isnan(probabilities)
+    p, y, w = probabilities[scored], truth[scored], np.asarray(weights)[scored]
+    clipped = np.clip(p, _FLOOR, 1 - _FLOOR)
+    losses = -(y * np.log(clipped) + (1 - y) * np.log(1 - clipped))
+    return Score(
+        log_loss=round(float(np.average(losses, weights=w)), 5),
+        brier=round(float(np.average((p - y) ** 2, weights=w)), 5),
+    )

@@ -6,6 +6,7 @@ The version itself is called, through `serving_default`, so that the figures are
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,65 +20,87 @@ from data.imaging import ScanError, prepare_scan, read_scan
 from data.labels import Label
 from data.sources import Found, find_scans
 from serving.contract import SERVING_DEFAULT
+from serving.versions import SAVED_MODEL
+from training.bootstrap import figure_text
+from training.decisions import (
+    Decisions,
+    DecisionsReport,
+    decisions_by_source,
+    decisions_report,
+)
 from training.errors import EvaluationError
-from training.metrics import METRICS, Report, figure_text, report
+from training.metrics import MacroAverage, Report, report, report_by_source
 from training.settings import EvaluateSettings
+
+#: Figures that fit on a terminal; `--json` writes all.
+SHOWN = ("auc", "sensitivity", "specificity")
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     """Predict every scan of a folder and compare with its label.
 
     Returns:
-        What `--json` writes: the figures over all, by source, the version, the files that could not
-        be read.
+        What `--json` writes: the figures of `training.metrics.Report` over all, the same by source and
+        their mean over sources, what was said (`training.decisions`), and the files that could not be
+        read.
 
     Raises:
         EvaluationError: no version there, or no readable scan among those found.
         DatasetError: no scans there.
     """
-    if not (settings.model / "saved_model.pb").is_file():
-        raise EvaluationError(
-            f"{settings.model} is not a version directory: it holds no saved_model.pb. "
-            "Give one such as models/brain_tumor/1."
-        )
+    check_version(settings.model)
     found = find_scans(settings.data)
-    read, rejected, probabilities, called = _predict(settings, found)
+    read, rejected, answers = _predict(settings, found)
     if not read:
         raise EvaluationError(f"None of the {len(found)} files in {settings.data} can be read.")
-    of_source: dict[str, list[int]] = {}
-    for i, scan in enumerate(read):
-        of_source.setdefault(scan.stated_source or scan.source, []).append(i)
-    whole = _report(read, probabilities, called, list(range(len(read))))
-    by_source = {
-        source: _report(read, probabilities, called, which)
-        for source, which in sorted(of_source.items())
-    }
+    targets = np.array([scan.label == Label.TUMOR for scan in read], dtype=np.float32)
+    groups = [scan.group or scan.origin for scan in read]
+    probabilities, called = answers.probabilities, answers.called
+    whole = report(targets, probabilities, groups, called=called)
+    sources = [scan.stated_source or scan.source for scan in read]
+    by_source, macro = report_by_source(targets, probabilities, groups, sources, called=called)
+    said_by_source = decisions_by_source(answers, targets, groups, sources)
+    said = decisions_report(answers, targets, groups)
     result = {
         "model": str(settings.model),
         "data": str(settings.data),
         **whole,
-        "by_source": by_source,
+        "by_source": {
+            source: {**figures, "decisions": said_by_source[source]}
+            for source, figures in by_source.items()
+        },
+        "macro_average": macro,
+        "decisions": said,
         "rejected": rejected,
         "intervals": "95 %, bootstrapped by group",
     }
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
         settings.json.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(_table(whole, by_source))
+    console.print(_figures_table(whole, by_source, macro))
+    console.print(_decisions_table(said))
     for reason, count in rejected.items():
         console.print(f"{count} files could not be read: {reason}")
     return result
 
 
+def check_version(model: Path) -> None:
+    """Raise an EvaluationError unless a folder is a version directory."""
+    if not (model / SAVED_MODEL).is_file():
+        raise EvaluationError(
+            f"{model} is not a version directory: it holds no {SAVED_MODEL}. "
+            "Give one such as models/brain_tumor/1."
+        )
+
+
 def _predict(
     settings: EvaluateSettings, found: list[Found]
-) -> tuple[list[Found], dict[str, int], np.ndarray, np.ndarray]:
-    """Scans that could be read, counts of reasons for the others, P(tumour), label is tumor."""
+) -> tuple[list[Found], dict[str, int], Decisions]:
+    """Scans that could be read, counts of reasons for the others, and the version's answers."""
     served = tf.saved_model.load(str(settings.model)).signatures[SERVING_DEFAULT]
     read: list[Found] = []
     rejected: dict[str, int] = {}
-    probabilities: list[float] = []
-    called: list[bool] = []
+    batches: list[dict[str, np.ndarray]] = []
     starts = range(0, len(found), settings.batch_size)
     for start in track(starts, f"Predicting {len(found)} scans"):
         images = []
@@ -88,27 +111,31 @@ def _predict(
             except ScanError as error:
                 rejected[error.code] = rejected.get(error.code, 0) + 1
         if images:
-            answers = served(images=tf.constant(np.stack(images)))
-            probabilities += answers["probability"].numpy().tolist()
-            called += [label.decode() == Label.TUMOR for label in answers["label"].numpy()]
-    return read, rejected, np.array(probabilities), np.array(called)
+            batches.append({k: v.numpy() for k, v in served(tf.constant(np.stack(images))).items()})
+    return read, rejected, Decisions.joined(batches)
 
 
-def _report(
-    scans: list[Found], probabilities: np.ndarray, called: np.ndarray, which: list[int]
-) -> Report:
-    return report(
-        np.array([scans[i].label == Label.TUMOR for i in which], dtype=np.float32),
-        probabilities[which],
-        [scans[i].group or scans[i].origin for i in which],
-        called=called[which],
-    )
+def _figures_table(whole: Report, by_source: dict[str, Report], macro: MacroAverage) -> Table:
+    table = Table("source", "n", "groups", *SHOWN, box=box.SIMPLE_HEAD)
+
+    def add(name: str, n: str, groups: str, figures: Report | MacroAverage) -> None:
+        cells = [figure_text(figures[metric]) for metric in SHOWN]  # type: ignore[literal-required]
+        table.add_row(name, n, groups, *cells)
+
+    add("all", str(whole["n"]), str(whole["groups"]), whole)
+    if len(by_source) > 1:
+        for name, figures in by_source.items():
+            add(name, str(figures["n"]), str(figures["groups"]), figures)
+        add("mean of sources", "", "", macro)
+    return table
 
 
-def _table(whole: Report, by_source: dict[str, Report]) -> Table:
-    table = Table("source", "n", "groups", *METRICS, box=box.SIMPLE_HEAD)
-    rows = [("all", whole), *by_source.items()] if len(by_source) > 1 else [("all", whole)]
-    for name, figures in rows:
-        cells = [figure_text(figures[metric]) for metric in METRICS]
-        table.add_row(name, str(figures["n"]), str(figures["groups"]), *cells)
+def _decisions_table(said: DecisionsReport) -> Table:
+    table = Table("said", "n", "share", "tumours among them", box=box.SIMPLE_HEAD)
+    for risk, row in said["risk"].items():
+        share, tumours = figure_text(row["share"]), figure_text(row["tumor_rate"])
+        table.add_row(f"risk {risk}", str(row["n"]), share, tumours)
+    refused = said["refused"]
+    tumours = figure_text(refused["tumor_rate"])
+    table.add_row("refused", str(refused["n"]), figure_text(refused["share"]), tumours)
     return table

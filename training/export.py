@@ -19,14 +19,18 @@ from rich.progress import track
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from data.manifest import Split, read_manifest
+from data.prepare import read_record
 from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
 from serving.versions import new_version
-from training.calibrate import choose_thresholds, fit_platt
+from training.appraise import Fitted, appraise
+from training.calibrate import choose_calibration, choose_thresholds, threshold_intervals
+from training.card_text import render_markdown
 from training.errors import ExportError, RunError
 from training.familiarity import fit_density
-from training.metrics import Report, report
-from training.model_card import build_card, render_json, render_markdown
+from training.model_card import build_card, render_json
 from training.network import build_network
+from training.plots import write_plots
+from training.refusals import unseen_source_refusals
 from training.scans import ScanSet, load_split
 from training.served_graph import Classifier, Decision, frozen_core, write_saved_model
 from training.settings import ExportSettings
@@ -37,6 +41,8 @@ BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
 WARMUP_FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
 CARD_JSON: Final = "model_card.json"
 CARD_MARKDOWN: Final = "model_card.md"
+#: Folder of the card's pictures, beside it.
+PLOTS: Final = "plots"
 #: Largest difference of a probability between the frozen graph and the network as trained.
 TOLERANCE: Final = 1e-4
 
@@ -62,44 +68,70 @@ def export(settings: ExportSettings, console: Console) -> Path:
     learned = load_split(settings.data, Split.TRAIN, keep_doubtful=False)
     chosen_by = load_split(settings.data, Split.VAL, keep_doubtful=False)
     held_out = load_split(settings.data, Split.TEST, keep_doubtful=True)
-    seen, _ = _predict(classifier, learned, "training split")
-    val_seen, val_logits = _predict(classifier, chosen_by, "validation split")
-    _, test_logits = _predict(classifier, held_out, "test split")
-
-    weights_learned = learned.weights(tempering=1.0)
-    weights_chosen_by = chosen_by.weights(tempering=1.0)
-    platt = fit_platt(val_logits, chosen_by.targets, weights_chosen_by)
-    val_probabilities = platt.probability(val_logits)
-    thresholds = choose_thresholds(val_probabilities, chosen_by.targets, weights_chosen_by)
-    density = fit_density(seen, weights_learned, val_seen, weights_chosen_by, seed=run["seed"])
-    test_probabilities = platt.probability(test_logits)
+    decision, fitted = _fit(classifier, learned, chosen_by, seed=run["seed"])
+    core = frozen_core(classifier, decision)
+    appraisal = appraise(
+        core,
+        fitted,
+        learned=learned,
+        chosen_by=chosen_by,
+        held_out=held_out,
+        outlines=settings.outlines,
+        run=settings.run,
+        unfamiliar_views=settings.unfamiliar_views,
+    )
     with new_version(settings.models) as (folder, version):
         card = build_card(
             version=version,
-            backbone=run["backbone"],
-            thresholds=thresholds,
-            platt=platt,
+            run=run,
+            decision=decision,
             scans=read_manifest(settings.data),
-            validation=_report(chosen_by, val_probabilities, thresholds.label),
-            test=_report(held_out, test_probabilities, thresholds.label),
-            test_by_source=_by_source(held_out, test_probabilities, thresholds.label),
+            prepared=read_record(settings.data) or {},
+            appraisal=appraisal,
         )
-        decision = Decision(platt=platt, thresholds=thresholds, density=density)
-        card_json, card_markdown = render_json(card), render_markdown(card)
-        write_saved_model(
-            frozen_core(classifier, decision),
-            card_json=card_json,
-            card_markdown=card_markdown,
-            folder=folder,
-        )
+        card_json, card_text = render_json(card), render_markdown(card)
+        write_saved_model(core, card_json=card_json, card_markdown=card_text, folder=folder)
         (folder / CARD_JSON).write_text(card_json)
-        (folder / CARD_MARKDOWN).write_text(card_markdown)
+        (folder / PLOTS).mkdir()
+        names = write_plots(appraisal, decision.thresholds, folder / PLOTS)
+        plots = {section: f"{PLOTS}/{name}" for section, name in names.items()}
+        (folder / CARD_MARKDOWN).write_text(render_markdown(card, plots=plots))
         write_warmup(folder)
         some = np.linspace(0, len(held_out) - 1, 8).astype(int)
         _check(folder, network, decision, held_out.images(some))
     path = settings.models / str(version)
     console.print(f"{path} written")
     return path
+
+
+def _fit(
+    classifier: Classifier, learned: ScanSet, chosen_by: ScanSet, *, seed: int
+) -> tuple[Decision, Fitted]:
+    """Calibration, thresholds and density, and how sure they are."""
+    features, _ = _predict(classifier, learned, "training split")
+    val_features, logits = _predict(classifier, chosen_by, "validation split")
+    targets, weights = chosen_by.targets, chosen_by.weights(tempering=1.0)
+    groups = [scan.group for scan in chosen_by.scans]
+    calibration, comparison = choose_calibration(logits, targets, weights, groups)
+    probabilities = calibration.probability(logits)
+    thresholds = choose_thresholds(probabilities, targets, weights)
+    learned_weights = learned.weights(tempering=1.0)
+    density = fit_density(features, learned_weights, val_features, weights, seed=seed)
+    fitted = Fitted(
+        comparison=comparison,
+        intervals=threshold_intervals(probabilities, targets, weights, groups),
+        unseen_source_refused=unseen_source_refusals(
+            features,
+            np.array([scan.source for scan in learned.scans]),
+            learned_weights,
+            val_features,
+            np.array([scan.source for scan in chosen_by.scans]),
+            weights,
+            [scan.group for scan in learned.scans],
+            seed=seed,
+        ),
+    )
+    return Decision(calibration=calibration, thresholds=thresholds, density=density), fitted
 
 
 def write_warmup(folder: Path) -> None:
@@ -139,31 +171,8 @@ def _predict(
         classifier.appearance_and_logits(scans.images(batch))
         for batch in track(batches, f"Predicting the {name}")
     ]
-    appearances, logits = zip(*parts, strict=True)
-    return np.concatenate(appearances), np.concatenate(logits)
-
-
-def _report(scans: ScanSet, probabilities: NDArray[np.float64], threshold: float) -> Report:
-    return report(
-        scans.targets,
-        probabilities,
-        [scan.group for scan in scans.scans],
-        called=probabilities >= threshold,
-    )
-
-
-def _by_source(
-    scans: ScanSet, probabilities: NDArray[np.float64], threshold: float
-) -> dict[str, Report]:
-    sources = np.array([scan.source for scan in scans.scans])
-    reports = {}
-    for source in sorted(set(sources)):
-        where = np.flatnonzero(sources == source)
-        part = ScanSet(
-            scans=[scans.scans[i] for i in where], packed=scans.packed, rows=scans.rows[where]
-        )
-        reports[str(source)] = _report(part, probabilities[where], threshold)
-    return reports
+    features, logits = zip(*parts, strict=True)
+    return np.concatenate(features), np.concatenate(logits)
 
 
 def _check(folder: Path, network: object, decision: Decision, images: NDArray[np.uint8]) -> None:
@@ -171,7 +180,7 @@ def _check(folder: Path, network: object, decision: Decision, images: NDArray[np
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     answered = served(images=tf.constant(images))["probability"].numpy()
     logits = network.predict(images, verbose=0)[:, 0]  # type: ignore[attr-defined]
-    worst = float(np.abs(answered - decision.platt.probability(logits)).max())
+    worst = float(np.abs(answered - decision.calibration.probability(logits)).max())
     if not worst <= TOLERANCE:
         raise ExportError(
             f"The exported graph differs from the trained network by {worst:.1e} in probability; "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 #: Share of validation scans, sources weighted alike, that the density may refuse.
-REFUSED: Final = 0.01
+REFUSED: Final = 0.015
 COMPONENTS: Final = 64
 
 

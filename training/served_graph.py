@@ -25,7 +25,7 @@ from serving.contract import (
     Label,
     Risk,
 )
-from training.calibrate import Operating, Platt
+from training.calibrate import Calibration, Operating
 from training.efficientnet_lite import fold
 from training.familiarity import Density
 from training.network import LITE0, normalise
@@ -110,7 +110,7 @@ def _middle(backbone: keras.Model, name: str) -> keras.KerasTensor:
 class Decision:
     """Everything between a logit and the answer."""
 
-    platt: Platt
+    calibration: Calibration
     thresholds: Operating
     density: Density
 
@@ -189,14 +189,16 @@ def _checked(images: tf.Tensor) -> tf.Tensor:
 
 def frozen_core(classifier: Classifier, decision: Decision) -> Core:
     """One concrete function from images to every output of `explain`, weights as constants."""
-    platt, thresholds, density = decision.platt, decision.thresholds, decision.density
+    calibration, thresholds, density = decision.calibration, decision.thresholds, decision.density
     mean = tf.constant(density.mean, tf.float32)
     scale = tf.constant(density.scale, tf.float32)
     directions = tf.constant(density.directions, tf.float32)
     gains = tf.constant(density.gains, tf.float32)
 
     def calibrated(logits: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(platt.slope * logits + platt.intercept)
+        # ln s and ln(1 - s) of s = sigmoid(logit), without overflow.
+        low, high = -tf.nn.softplus(-logits), tf.nn.softplus(logits)
+        return tf.sigmoid(calibration.a * low + calibration.b * high + calibration.c)
 
     @tf.function(input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8)])
     def answer(images: tf.Tensor) -> Tensors:

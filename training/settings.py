@@ -63,6 +63,13 @@ class ExportSettings:
     models: Path = Path("models/brain_tumor")
     """Base path of the model; the next version appears in it."""
 
+    outlines: Path | None = None
+    """SOURCE with outlines of tumours (`python -m training localise --help`), to check evidence maps of
+    the test split with; without it the card says that they were not checked."""
+
+    unfamiliar_views: int = 48
+    """Images of each family that is no brain MRI, to measure how often they are refused."""
+
 
 @cyclopts.Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +82,27 @@ class EvaluateSettings:
     data: Path
     """Folder with `yes/` and `no/`, at any depth below; its `manifest.csv`, or that of the folder above,
     tells which scans belong together."""
+
+    json: Path | None = None
+    """File to write the report to."""
+
+    batch_size: int = 32
+    """Scans a call."""
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LocaliseSettings:
+    """Which version on which outlined tumours."""
+
+    model: Path
+    """Version directory, for example `models/brain_tumor/1`."""
+
+    source: Path
+    """Folder with `scans/` and a `manifest.csv` whose column `mask` names outlines of tumours."""
+
+    split: Literal["test", "val", "train", "all"] = "test"
+    """Which scans, by the column `split` of the manifest: those of `train` were learnt from."""
 
     json: Path | None = None
     """File to write the report to."""

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from training.calibrate import choose_thresholds, fit_platt
-from training.familiarity import REFUSED, fit_density
+from training.calibrate import (
+    Calibration,
+    choose_calibration,
+    choose_thresholds,
+    fit_beta,
+    fit_platt,
+    fit_temperature,
+    threshold_intervals,
+)
 
 
 def logits_and_targets(n: int = 20_000, slope: float = 0.5, intercept: float = 1.0):
@@ -17,8 +24,64 @@ def logits_and_targets(n: int = 20_000, slope: float = 0.5, intercept: float = 1
 def test_platt_recovers_the_truth_of_an_overconfident_network():
     logits, targets = logits_and_targets()
     platt = fit_platt(logits, targets, np.ones(len(logits)))
-    assert platt.slope == pytest.approx(0.5, abs=0.02)
-    assert platt.intercept == pytest.approx(1.0, abs=0.05)
+    assert platt.a == platt.b == pytest.approx(0.5, abs=0.02)
+    assert platt.c == pytest.approx(1.0, abs=0.05)
+    assert platt.probability(np.array([-2.0]))[0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_temperature_recovers_the_truth_of_an_overconfident_network():
+    logits, targets = logits_and_targets(intercept=0.0)
+    temperature = fit_temperature(logits, targets, np.ones(len(logits)))
+    assert temperature.a == temperature.b == pytest.approx(0.5, abs=0.02)
+    assert temperature.c == 0
+
+
+def test_beta_recovers_a_curve_of_two_slopes():
+    truth = Calibration(method="beta", a=0.3, b=1.2, c=-0.5)
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 3, 40_000)
+    targets = generator.random(40_000) < truth.probability(logits)
+    got = fit_beta(logits, targets, np.ones(40_000))
+    assert (got.a, got.b, got.c) == pytest.approx((0.3, 1.2, -0.5), abs=0.08)
+
+
+def test_beta_never_falls():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 3, 2000)
+    targets = generator.random(2000) < 1 / (1 + np.exp(np.abs(logits) - 2))
+    got = fit_beta(logits, targets, np.ones(2000))
+    assert min(got.a, got.b) >= 0
+    assert (np.diff(got.probability(np.linspace(-9, 9, 50))) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        Calibration(method="temperature", a=0.4, b=0.4, c=0.0),
+        Calibration(method="platt", a=0.5, b=0.5, c=1.5),
+        Calibration(method="beta", a=0.1, b=1.5, c=0.0),
+    ],
+    ids=lambda one: one.method,
+)
+def test_the_calibrator_that_fits_is_chosen(truth):
+    generator = np.random.default_rng(2)
+    logits = generator.normal(0, 3, 10_000)
+    targets = (generator.random(10_000) < truth.probability(logits)).astype(np.float32)
+    groups = [str(i // 10) for i in range(10_000)]
+    got, scores = choose_calibration(logits, targets, np.ones(10_000), groups)
+    assert set(scores) == {"temperature", "platt", "beta", "isotonic"}
+    shown = np.linspace(-6, 6, 25)
+    assert got.probability(shown) == pytest.approx(truth.probability(shown), abs=0.04)
+    chosen, others = scores[got.method]["log_loss"], [scores[name]["log_loss"] for name in scores]
+    assert chosen <= min(others[:3])
+    if truth.method == "platt":
+        assert scores["temperature"]["log_loss"] > chosen + 0.02
+
+
+def test_extreme_logits_give_probabilities():
+    platt = Calibration(method="platt", a=1.0, b=1.0, c=0.0)
+    got = platt.probability(np.array([-500.0, -50.0, 0.0, 50.0, 500.0]))
+    assert got == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-12)
 
 
 def test_thresholds_keep_what_they_promise():
@@ -50,13 +113,17 @@ def test_weights_decide_which_scans_count():
     assert with_all.low < 0.05 < without_first.low
 
 
-def test_density_refuses_as_many_as_promised_and_what_is_elsewhere():
-    generator = np.random.default_rng(0)
-    scale = np.linspace(2, 0.1, 200)
-    inside = lambda n: generator.normal(size=(n, 200)) * scale  # noqa: E731
-    validation = inside(1000)
-    density = fit_density(inside(3000), np.ones(3000), validation, np.ones(1000), seed=0)
-    assert (density.score(validation) > 1).mean() == pytest.approx(REFUSED, abs=0.002)
-    assert np.median(density.score(validation)) == pytest.approx(0, abs=0.01)
-    assert (density.score(inside(1000)) > 1).mean() < 0.06
-    assert (density.score(inside(100) + 1.0) > 1).all()
+def test_the_interval_of_a_threshold_holds_it_and_narrows_with_more_groups():
+    logits, targets = logits_and_targets(n=2000, slope=2.0, intercept=0.0)
+    probabilities = fit_platt(logits, targets, np.ones(2000)).probability(logits)
+    chosen = choose_thresholds(probabilities, targets, np.ones(2000))
+
+    def interval(per_group: int) -> dict:
+        groups = [str(i // per_group) for i in range(2000)]
+        return threshold_intervals(probabilities, targets, np.ones(2000), groups, resamples=200)
+
+    fine, coarse = interval(1), interval(100)
+    for name, figure in fine.items():
+        assert figure["low"] <= getattr(chosen, name) <= figure["high"]
+    assert coarse["label"]["high"] - coarse["label"]["low"] > 0
+    assert fine["low"]["value"] == pytest.approx(chosen.low, abs=1e-6)

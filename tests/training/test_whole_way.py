@@ -1,8 +1,10 @@
 """From sample scans to a published version, through the commands a user types, small but real."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +14,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from tensorflow.core.protobuf import config_pb2
 
 from data.imaging import prepare_scan, read_scan
 from data.manifest import Split, read_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES
 from training.export import BATCH_SIZES, WARMUP_FILE
+from training.metrics import report
 from training.scans import ScanSet, Views, doubtful, load_split
 
 ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
@@ -61,9 +65,35 @@ def run(tmp_path_factory, dataset):
 
 
 @pytest.fixture(scope="module")
-def version(tmp_path_factory, run, dataset):
+def outlined(tmp_path_factory, samples):
+    """A SOURCE in which each tumour sample has an outline: its middle."""
+    folder = tmp_path_factory.mktemp("outlined")
+    rows = []
+    for path in samples["yes"]:
+        with Image.open(path) as scan:
+            outline = Image.new("1", scan.size)
+            outline.paste(1, [side * part // 5 for part in (2, 3) for side in scan.size])
+        outline.save(folder / f"{path.stem}.png")
+        shutil.copy(path, folder)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append(f"{path.name},yes,{path.stem},test,{sha256},{path.stem}.png,5000")
+    head = "path,label,patient,split,sha256,mask,mask_px"
+    (folder / "manifest.csv").write_text("\n".join([head, *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory, run, dataset, outlined):
+    """The run, exported with everything that a card can hold."""
+    truth = np.array([1, 1, 0, 0])
+    guesses = np.array([0.9, 0.4, 0.6, 0.1])
+    row = report(truth, guesses, list("abcd"), called=guesses > 0.5)
+    rows = [{"source": "elsewhere", "n": 4, "groups": 4, "report": row, "shortcut": row}]
+    left_out = {"recipe": "quick", "rows": rows}
+    (run / "leave_one_source_out.json").write_text(json.dumps(left_out))
     models = tmp_path_factory.mktemp("models") / "brain_tumor"
-    finished("training", "export", "--run", run, "--data", dataset, "--models", models)
+    words = ["--run", run, "--data", dataset, "--models", models, "--outlines", outlined]
+    finished("training", "export", *words, "--unfamiliar-views", "2")
     return models / "1"
 
 
@@ -116,7 +146,9 @@ def test_the_card_in_the_graph_is_the_one_beside_it(version):
     served = tf.saved_model.load(str(version)).signatures["card"]
     texts = served(format=tf.constant(["json", "markdown", "xml"]))["card"].numpy()
     assert texts[0].decode() == (version / "model_card.json").read_text()
-    assert texts[1].decode() == (version / "model_card.md").read_text()
+    beside = (version / "model_card.md").read_text()
+    without_pictures = re.sub(r"\n!\[[^]]*\]\([^)]*\)\n", "", beside)
+    assert texts[1].decode() == without_pictures != beside
     assert "format must be json or markdown" in texts[2].decode()
     card = json.loads(texts[0])
     thresholds = card["thresholds"]
@@ -126,6 +158,52 @@ def test_the_card_in_the_graph_is_the_one_beside_it(version):
         card["metrics"]["test"]["n"]
         == card["metrics"]["test"]["tumor"] + (card["metrics"]["test"]["no_tumor"])
     )
+
+
+def test_the_card_holds_what_was_measured(version, run):
+    card = json.loads((version / "model_card.json").read_text())
+    metrics = card["metrics"]
+    assert metrics["test"]["ppv"]["0.1"]["value"] is not None
+    assert set(metrics["shortcut_floor"]["test"]) >= {"auc", "pr_auc"}
+    losses = card["calibration"]["cross_validated"]
+    kept = min(("temperature", "platt", "beta"), key=lambda name: losses[name]["log_loss"])
+    assert card["calibration"]["method"] == kept
+    unknown = card["out_of_distribution"]["no_brain_mri"]
+    assert unknown["all"]["n"] == 2 * len(unknown["families"]) >= 2 * 9
+    assert (
+        sum(row["n"] for row in card["decisions"]["test"]["risk"].values())
+        == (metrics["test"]["n"])
+    )
+    evidence = card["evidence_map"]
+    assert 1 <= evidence["n"] <= 18
+    assert 0 < evidence["chance"]["value"] < 1
+    assert card["leave_one_source_out"]["rows"][0]["report"]["auc"]["value"] == 0.75
+    settings = json.loads((run / "settings.json").read_text())
+    again = next(line for line in card["reproduce"] if "training train" in line)
+    assert f"--views-per-epoch {settings['views_per_epoch']}" in again
+    assert f"--image-size {settings['image_size']}" in again
+
+
+def test_every_picture_of_the_card_is_there_and_shows_something(version):
+    shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", (version / "model_card.md").read_text())
+    assert len(shown) >= 6
+    assert sorted(shown) == sorted(f"plots/{p.name}" for p in (version / "plots").iterdir())
+    for name in shown:
+        with Image.open(version / name) as picture:
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_localise_writes_its_figures(version, outlined, tmp_path):
+    written = tmp_path / "localised.json"
+    words = ["--model", version, "--source", outlined, "--json", written]
+    assert "18 scans of 18 patients" in finished("training", "localise", *words).stdout
+    figures = json.loads(written.read_text())
+    assert figures["n"] == 18
+    for name in ("hit_rate", "hit_rate_near", "chance", "separation"):
+        assert 0 <= figures[name]["low"] <= figures[name]["value"] <= figures[name]["high"] <= 1
+    done = finished("training", "localise", *words, "--split", "val", code=1)
+    assert "no outlined tumours in the split val" in done.stderr
 
 
 def test_thresholds_of_the_card_are_those_of_the_graph(version, samples):
@@ -175,14 +253,21 @@ def test_the_graph_itself_refuses_other_shapes(version):
 
 
 def test_evaluate_writes_its_figures(version, dataset, tmp_path):
-    report = tmp_path / "reports" / "samples.json"
-    words = ["--model", version, "--data", "data/samples", "--json", report]
+    written = tmp_path / "reports" / "samples.json"
+    words = ["--model", version, "--data", "data/samples", "--json", written]
     done = finished("training", "evaluate", *words)
     assert "sensitivity" in done.stdout
-    figures = json.loads(report.read_text())
+    figures = json.loads(written.read_text())
     assert (figures["n"], figures["tumor"], figures["no_tumor"]) == (36, 18, 18)
-    for metric in ("auc", "accuracy", "sensitivity", "specificity"):
+    for metric in ("auc", "pr_auc", "accuracy", "sensitivity", "specificity", "brier"):
         assert figures[metric]["low"] <= figures[metric]["value"] <= figures[metric]["high"]
+    said = figures["decisions"]
+    assert sum(row["n"] for row in said["risk"].values()) == 36
+    assert sum(row["share"]["value"] for row in said["risk"].values()) == pytest.approx(1, abs=1e-3)
+    assert 0 <= said["refused"]["share"]["value"] <= 1
+    assert sum(part["n"] for part in figures["by_source"].values()) == 36
+    assert all("decisions" in part for part in figures["by_source"].values())
+    assert figures["macro_average"]["sources"] == len(figures["by_source"])
 
 
 @pytest.mark.parametrize(
