@@ -1,3 +1,10 @@
-// Read out what arrives; what was dimmed while a new scan was on its way is current again.
-element.setAttribute("aria-live", "polite");
-watch("value", () => document.getElementById("answer")?.removeAttribute("aria-busy"));
+// The panel of the answer. A choice shows here at once, so that an earlier answer is never taken for its own;
+// what the server answers replaces it.
+const block = document.getElementById("answer"); // `element` lies inside it
+block.setAttribute("aria-live", "polite"); // read out what arrives
+block.addEventListener("reading", ({ detail: picture }) => {
+  props.value = props.reading.replace('src=""', `src="${picture}"`);
+});
+block.addEventListener("idle", () => {
+  props.value = props.idle;
+});

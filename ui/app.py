@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse
+from PIL import Image
 from pydantic import BaseModel, Field
 
 from data.imaging import MAX_FILE_BYTES
@@ -18,6 +19,7 @@ from ui.analyse import DISCLAIMER, Analyser, Analysis, AnalysisError, ModelVersi
 from ui.docs import docs_page
 from ui.guard import GradioGate, SecurityHeaders
 from ui.page import build_page, page_options
+from ui.panels import picture
 from ui.replies import ERRORS_OF_ANALYSIS, ErrorBody, error_reply
 from ui.settings import Settings
 from ui.uploads import FIELD, BodyLimit, WaitingScans, read_upload
@@ -53,9 +55,10 @@ class Health(BaseModel):
 
 
 class UploadedScan(BaseModel):
-    """Where the page finds its upload again."""
+    """What the page gets for its upload: a token to ask with, and the scan as the model sees it."""
 
     token: str
+    picture: str
 
 
 def create_app(settings: Settings, client: Client) -> FastAPI:
@@ -155,7 +158,7 @@ def _add_page_upload(app: FastAPI, analyser: Analyser, waiting: WaitingScans) ->
     async def upload_from_page(request: Request) -> UploadedScan:
         payload = await read_upload(request)
         scan = await run_in_threadpool(analyser.prepare, payload)
-        return UploadedScan(token=waiting.put(scan))
+        return UploadedScan(token=waiting.put(scan), picture=picture(Image.fromarray(scan.image)))
 
 
 def _add_error_replies(app: FastAPI) -> None:

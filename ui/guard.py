@@ -30,8 +30,8 @@ HEADERS: Final = {
 
 _GRADIO_API: Final = "/gradio_api/"
 #: All of Gradio's own endpoints that the page needs. The others write uploads to disk, read files, fetch
-#: addresses for the caller or call a handler past the queue.
-_OPEN: Final = ("queue/join", "queue/data", "heartbeat/", "startup-events", "cancel", "theme.css")
+#: addresses for the caller.
+_OPEN: Final = ("run/predict", "heartbeat/", "startup-events", "theme.css")
 
 
 class SecurityHeaders:

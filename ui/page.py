@@ -1,22 +1,21 @@
 """The Gradio page: a drop zone, a gallery of samples and one panel for the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
 from data.imaging import MAX_FILE_BYTES, SUFFIXES, too_large
-from ui.analyse import DISCLAIMER, Analyser, AnalysisError, PreparedScan
-from ui.panels import IDLE, answer_panel, busy_panel, error_panel
+from ui.analyse import DISCLAIMER, Analyser, AnalysisError
+from ui.panels import IDLE, READING, answer_panel, error_panel
 from ui.samples import gallery, load_samples
 from ui.uploads import WaitingScans
 
 TITLE: Final = "Brain-tumour classifier"
-CONCURRENT_ANALYSES: Final = 8
-QUEUE_LENGTH: Final = 64
 _HERE: Final = Path(__file__).resolve().parent
 _MAX_MESSAGE: Final = 300
+Panel = str | dict[str, Any]  # HTML, or Gradio's word for "leave it as it is"
 
 _HEADER: Final = (
     f"<h1>{TITLE}</h1>"
@@ -45,25 +44,28 @@ def build_page(analyser: Analyser, waiting: WaitingScans) -> gr.Blocks:
     """
     samples = load_samples()
 
-    def answer_upload(event: gr.EventData) -> Iterator[str]:
-        try:
+    def answer_upload(choices: list[float], event: gr.EventData) -> Panel:
+        def answer() -> str:
             scan = waiting.take(str(getattr(event, "token", "")))
-        except AnalysisError as error:
-            yield error_panel(error)
-            return
-        yield from _answer(analyser, scan)
+            return answer_panel(analyser.ask(scan), scan.image)
 
-    def answer_sample(event: gr.EventData) -> Iterator[str]:
-        number = getattr(event, "number", None)
-        if not isinstance(number, int) or not 0 <= number < len(samples):
-            yield error_panel(AnalysisError(422, "unknown_sample", "There is no such sample."))
-            return
-        yield from _answer(analyser, analyser.prepare(samples[number].payload))
+        return _if_newest(choices, event, answer)
 
-    def show_refusal(event: gr.EventData) -> Iterator[str]:
-        message = str(getattr(event, "message", ""))[:_MAX_MESSAGE]
-        yield IDLE  # the same refusal twice is no change of value, and would leave the panel dimmed
-        yield error_panel(AnalysisError(422, "refused", message))
+    def answer_sample(choices: list[float], event: gr.EventData) -> Panel:
+        def answer() -> str:
+            number = getattr(event, "number", None)
+            if not isinstance(number, int) or not 0 <= number < len(samples):
+                raise AnalysisError(422, "unknown_sample", "There is no such sample.")
+            scan = analyser.prepare(samples[number].payload)
+            return answer_panel(analyser.ask(scan), scan.image)
+
+        return _if_newest(choices, event, answer)
+
+    def show_refusal(choices: list[float], event: gr.EventData) -> Panel:
+        def answer() -> str:
+            raise AnalysisError(422, "refused", str(getattr(event, "message", ""))[:_MAX_MESSAGE])
+
+        return _if_newest(choices, event, answer)
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(_HEADER, elem_id="header", js_on_load=None)
@@ -78,23 +80,27 @@ def build_page(analyser: Analyser, waiting: WaitingScans) -> gr.Blocks:
                 too_large=str(too_large()),
                 unreachable="The page's server cannot be reached. Check the connection and try again.",
             )
-            panel = gr.HTML(IDLE, elem_id="answer", js_on_load=_script("answer"))
+            panel = gr.HTML(
+                IDLE, elem_id="answer", js_on_load=_script("answer"), idle=IDLE, reading=READING
+            )
             if samples:
                 choice = gr.HTML(gallery(samples), elem_id="samples", js_on_load=_script("samples"))
         gr.HTML(_FOOTER, elem_id="footer", js_on_load=None)
 
         listening: dict[str, Any] = {
+            "inputs": gr.State([]),  # when this browser tab made its choices
             "outputs": panel,
             "show_progress": "hidden",  # the panel shows it itself
             "api_visibility": "private",  # programs have POST /
-            "trigger_mode": "always_last",
-            "concurrency_limit": CONCURRENT_ANALYSES,
+            # Gradio's event stream closes after an answer and loses a choice made at that moment.
+            "queue": False,
+            "trigger_mode": "multiple",
         }
         drop_zone.scan(answer_upload, **listening)
         drop_zone.refused(show_refusal, **listening)
         if samples:
             choice.sample(answer_sample, **listening)
-    return page.queue(max_size=QUEUE_LENGTH)
+    return page
 
 
 def page_options() -> dict[str, Any]:
@@ -118,12 +124,19 @@ def page_options() -> dict[str, Any]:
     }
 
 
-def _answer(analyser: Analyser, scan: PreparedScan) -> Iterator[str]:
-    yield busy_panel(scan.image)
+def _if_newest(choices: list[float], event: gr.EventData, answer: Callable[[], str]) -> Panel:
+    """The panel for a choice, or no change if the same browser tab has made a newer one meanwhile.
+
+    Runs of a tab overlap and may start in any order; `choices` are the times, on the browser's clock,
+    of those that have started.
+    """
+    made = float(getattr(event, "at", 0.0))
+    choices.append(made)
     try:
-        yield answer_panel(analyser.ask(scan), scan.image)
+        panel = answer()
     except AnalysisError as error:
-        yield error_panel(error)
+        panel = error_panel(error)
+    return panel if made == max(choices) else gr.skip()
 
 
 def _script(name: str) -> str:

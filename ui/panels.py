@@ -24,19 +24,20 @@ UNFAMILIAR: Final = (
     "This does not look like a brain MRI like the ones the model knows; do not rely on the answer."
 )
 
+FIGURE: Final = (
+    '<figure><img src="{source}" alt="Your scan, as the model sees it" width="224" height="224">'
+    "<figcaption>As the model sees it</figcaption></figure>"
+)
 IDLE: Final = (
     '<div class="panel idle"><h2>No scan yet</h2>'
     "<p>Choose a file or one of the samples. The answer appears here.</p></div>"
 )
 
-
-def busy_panel(image: NDArray[np.uint8]) -> str:
-    """The scan, and that the model is reading it."""
-    return _panel(
-        "busy",
-        f'{_figure(image)}<div class="reading"><h2>Reading the scan</h2>'
-        '<div class="stripe" aria-hidden="true"></div></div>',
-    )
+#: While a scan is on its way; `answer.js` puts the picture in once there is one.
+READING: Final = (
+    f'<div class="panel busy">{FIGURE.format(source="")}<div class="reading"><h2>Reading the scan</h2>'
+    '<div class="stripe" aria-hidden="true"></div></div></div>'
+)
 
 
 def error_panel(error: AnalysisError) -> str:
@@ -126,11 +127,7 @@ def _percent(share: float) -> str:
 
 
 def _figure(image: NDArray[np.uint8]) -> str:
-    source = picture(Image.fromarray(image))
-    return (
-        f'<figure><img src="{source}" alt="Your scan, as the model sees it" width="224" height="224">'
-        "<figcaption>As the model sees it</figcaption></figure>"
-    )
+    return FIGURE.format(source=picture(Image.fromarray(image)))
 
 
 def _panel(kind: str, content: str, role: str = "") -> str:

@@ -3,7 +3,7 @@ element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-sample]");
   if (!button) return;
   const answer = document.getElementById("answer");
-  answer?.setAttribute("aria-busy", "true");
-  answer?.scrollIntoView({ block: "nearest" }); // on a phone it lies above the gallery
-  trigger("sample", { number: Number(button.dataset.sample) });
+  answer.dispatchEvent(new CustomEvent("reading", { detail: button.querySelector("img").src }));
+  answer.scrollIntoView({ block: "nearest" }); // on a phone it lies above the gallery
+  trigger("sample", { number: Number(button.dataset.sample), at: performance.now() });
 });

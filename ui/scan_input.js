@@ -3,15 +3,18 @@ const input = element.querySelector("input");
 const zone = element.querySelector(".drop");
 const status = element.querySelector(".drop-status");
 
-function refuse(message) {
-  status.textContent = "";
-  trigger("refused", { message });
+function tellPanel(type, detail) {
+  document.getElementById("answer").dispatchEvent(new CustomEvent(type, { detail }));
 }
 
 function send(file) {
   if (!file) return;
-  // From here on an earlier answer must not be taken for this file's.
-  document.getElementById("answer")?.setAttribute("aria-busy", "true");
+  const at = performance.now(); // of several choices, the last one is answered
+  const refuse = (message) => {
+    status.textContent = "";
+    trigger("refused", { message, at });
+  };
+  tellPanel("reading", "");
   if (file.size > props.max_bytes) return refuse(props.too_large);
   const form = new FormData();
   form.append("file", file, "scan");
@@ -26,11 +29,12 @@ function send(file) {
   request.onload = () => {
     if (request.status !== 200) return refuse(request.response?.error?.message ?? props.unreachable);
     status.textContent = "";
-    trigger("scan", { token: request.response.token });
+    tellPanel("reading", request.response.picture);
+    trigger("scan", { token: request.response.token, at });
   };
   request.onerror = () => {
     // Without a server nothing can be rendered there; say it here.
-    document.getElementById("answer")?.removeAttribute("aria-busy");
+    tellPanel("idle");
     status.textContent = props.unreachable;
   };
   request.send(form);

@@ -149,7 +149,7 @@ def test_an_announced_length_that_is_too_short_buys_nothing(api: httpx.Client) -
 
 
 def test_the_limit_holds_for_every_route_of_the_page(api: httpx.Client) -> None:
-    response = api.post("/gradio_api/queue/join", content=b" " * (17 * 2**20))
+    response = api.post("/gradio_api/run/predict", content=b" " * (17 * 2**20))
     assert error_of(response) == (413, "too_large")
 
 
@@ -292,7 +292,7 @@ def test_file_names_are_not_logged(front_end: FrontEnd, model_server: ScriptedSe
         ("GET", "/gradio_api/proxy=http://127.0.0.1:1/"),
         ("GET", "/gradio_api/deep_link?session_hash=x"),
         ("GET", "/gradio_api//deep_link?session_hash=x"),
-        ("POST", "/gradio_api/run/predict"),
+        ("POST", "/gradio_api/queue/join"),
         ("GET", "/gradio_api/info"),
         ("POST", "/gradio_api/vibe-edit"),
         ("GET", "/monitoring"),
