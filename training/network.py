@@ -44,6 +44,63 @@ class Grey(layers.Layer):
         return (input_shape[0], self.side, self.side, 1)
 
 
+class Standardise(layers.Layer):
+    """Crop to the head and stretch its grey levels: field of view, border and exposure tell the source.
+
+    Call on grey float32 `[N, S, S, 1]`, 0..1; returns `[N, side, side, 1]`, 0..1, in which the square
+    around the head, with a margin of 4 %, fills the image and the brightest 0.5 % of the pixels are 1.
+    """
+
+    AIR: Final = 0.1
+    BRIGHTEST: Final = 0.005
+    SMALLEST: Final = 0.25
+
+    def __init__(self, *, side: int, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.side = side
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Stretch, crop, scale."""
+        size = images.shape[1]
+        flat = ops.reshape(images, (-1, size * size))
+        top = ops.top_k(flat, int(self.BRIGHTEST * size * size), sorted=True)[0][:, -1]
+        images = ops.clip(images / ops.maximum(top, 0.1)[:, None, None, None], 0.0, 1.0)
+        images = ops.image.affine_transform(images, self.crops(images))
+        if self.side != size:
+            images = ops.image.resize(images, (self.side, self.side), antialias=True)
+        return images
+
+    def crops(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """float32 `[N, 8]`: output pixel → input pixel, as `keras.ops.image.affine_transform` takes it."""
+        size = images.shape[1]
+        tissue = ops.cast(images[..., 0] > self.AIR, "float32")
+        across = [_extent(ops.mean(tissue, axis=axis), self.SMALLEST) for axis in (1, 2)]
+        (left, right), (top, bottom) = across
+        scale = ops.maximum(right - left, bottom - top) * 1.08 / size
+        centre = (size - 1) / 2
+        offset_x = (left + right) / 2 - scale * centre
+        offset_y = (top + bottom) / 2 - scale * centre
+        zero = ops.zeros_like(scale)
+        return ops.stack([scale, zero, offset_x, zero, scale, offset_y, zero, zero], axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """One channel, of the side asked for."""
+        return (input_shape[0], self.side, self.side, 1)
+
+
+def _extent(
+    share: keras.KerasTensor, smallest: float
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """First and last position `[N]` where the share of tissue, `[N, S]`, is 3 % or more."""
+    size = share.shape[1]
+    positions = ops.arange(size, dtype="float32")[None]
+    present = share > 0.03
+    first = ops.min(ops.where(present, positions, float(size)), axis=1)
+    last = ops.max(ops.where(present, positions, -1.0), axis=1)
+    found = last - first > smallest * size
+    return ops.where(found, first, 0.0), ops.where(found, last, size - 1.0)
+
+
 def build_backbone(name: str, *, pretrained: bool = True) -> keras.Model:
     """A backbone with ImageNet weights, ending at its last feature map.
 
@@ -77,6 +134,7 @@ def build_network(
     dropout: float = 0.3,
     seed: int = 0,
     pretrained: bool = True,
+    standardised: bool = False,
 ) -> keras.Model:
     """The whole network, from pixels to the logit of P(tumour).
 
@@ -90,13 +148,19 @@ def build_network(
         dropout: rate before the last layer.
         seed: of augmentation and dropout.
         pretrained: start the backbone from ImageNet.
+        standardised: crop to the head and stretch the grey levels first (see `Standardise`).
 
     Returns:
         A model from uint8 `[N, 224, 224, 3]`, RGB, to float32 `[N, 1]`, an uncalibrated logit. Its
         sub-model is the layer `backbone`; `features` are the pooled float32 `[N, C]`.
     """
     inputs = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
-    x = Grey(side=image_size, name="grey")(inputs)
+    if standardised:
+        x = Standardise(side=image_size, name="standardise")(
+            Grey(side=IMAGE_SIZE, name="grey")(inputs)
+        )
+    else:
+        x = Grey(side=image_size, name="grey")(inputs)
     x = RandomView(seed=seed, name="random_view")(x)
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
     model = build_backbone(backbone, pretrained=pretrained)

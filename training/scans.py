@@ -1,17 +1,17 @@
-"""The prepared dataset as the network takes it: a memory-mapped array and weighted draws from it."""
+"""The prepared dataset as the network takes it: a memory-mapped array, weights, masks."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
 from data.labels import Label
-from data.manifest import Scan, Split, dataset_hash, read_manifest
+from data.manifest import DatasetError, Scan, Split, dataset_hash, read_manifest
 from serving.contract import IMAGE_SHAPE
 
 #: Labels that are probably wrong or not decidable from the slice: left out of training and of the
@@ -19,6 +19,8 @@ from serving.contract import IMAGE_SHAPE
 DOUBTFUL: Final = ("next_to_tumor", "small_mask", "ct_suspect", "lesion_suspect")
 #: A source counts by the root of its size: large ones teach more, but do not drown the others.
 TEMPERING: Final = 0.5
+#: Folder of tumour outlines in a dataset, laid out as its scans are.
+MASKS: Final = "masks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +31,13 @@ class ScanSet:
         scans: rows of the manifest.
         packed: uint8 `[M, 224, 224, 3]`, RGB: the whole dataset, memory-mapped.
         rows: int `[N]`: where in `packed` the scans are.
+        folder: the dataset's.
     """
 
     scans: list[Scan]
     packed: NDArray[np.uint8]
     rows: NDArray[np.int_]
+    folder: Path
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -41,6 +45,11 @@ class ScanSet:
     def images(self, which: NDArray[np.int_]) -> NDArray[np.uint8]:
         """Pixels of some scans, uint8 `[n, 224, 224, 3]`, read from disk now."""
         return self.packed[self.rows[which]]
+
+    def mask_file(self, scan: int) -> Path | None:
+        """Where the outline of a scan's tumour is, an image of 0 and 255, if it is known."""
+        path = self.folder / MASKS / self.scans[scan].path
+        return path if path.exists() else None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -72,22 +81,47 @@ def doubtful(scan: Scan) -> bool:
     return any(flag in DOUBTFUL for flag in scan.flag.split(";"))
 
 
-def load_split(dataset: Path, split: Split, *, keep_doubtful: bool) -> ScanSet:
-    """Map one split of a prepared dataset, packing its pixels beside it the first time.
+def load_split(
+    dataset: Path,
+    *splits: Split,
+    keep_doubtful: bool,
+    without: Collection[str] = (),
+    only: Collection[str] = (),
+) -> ScanSet:
+    """Map parts of a prepared dataset, packing its pixels beside it the first time.
 
     Args:
         dataset: folder written by `python -m data prepare`.
-        split: which part.
+        splits: which parts.
         keep_doubtful: false leaves out scans whose `flag` makes their label doubtful.
+        without: sources to leave out, and with them every scan of another source that is in a group
+            with one of theirs: it shows the same picture.
+        only: the sources to take; none for all.
+
+    Raises:
+        DatasetError: a source in `without` or `only` is not in the dataset, or nothing is left.
     """
     everything = read_manifest(dataset)
-    pixels = _packed(dataset, everything)
+    unknown = {*without, *only} - {scan.source for scan in everything}
+    if unknown:
+        raise DatasetError(f"{dataset} has no source called {', '.join(sorted(unknown))}.")
+    tainted = {scan.group for scan in everything if scan.source in without}
     chosen = [
         i
         for i, scan in enumerate(everything)
-        if scan.split == split and (keep_doubtful or not doubtful(scan))
+        if scan.split in splits
+        and (keep_doubtful or not doubtful(scan))
+        and scan.group not in tainted
+        and (not only or scan.source in only)
     ]
-    return ScanSet(scans=[everything[i] for i in chosen], packed=pixels, rows=np.array(chosen, int))
+    if not chosen:
+        raise DatasetError(f"{dataset} holds no such scans in {', '.join(splits)}.")
+    return ScanSet(
+        scans=[everything[i] for i in chosen],
+        packed=_packed(dataset, everything),
+        rows=np.array(chosen, int),
+        folder=dataset,
+    )
 
 
 def _packed(dataset: Path, scans: list[Scan]) -> NDArray[np.uint8]:
@@ -104,49 +138,3 @@ def _packed(dataset: Path, scans: list[Scan]) -> NDArray[np.uint8]:
         packed.flush()
         partial.rename(path)
     return np.load(path, mmap_mode="r")
-
-
-class Views(keras.utils.PyDataset):
-    """Batches for `Model.fit`: in training random draws by weight, otherwise every scan once.
-
-    Each batch is uint8 `[B, 224, 224, 3]`, float32 `[B, 1]` targets and float32 `[B]` weights. The draw of
-    an epoch depends on the seed and the epoch alone, so that a resumed run sees what an unbroken one
-    would have seen.
-    """
-
-    def __init__(
-        self, scans: ScanSet, *, batch_size: int, draws: int | None = None, seed: int = 0
-    ) -> None:
-        """Wrap a set.
-
-        Args:
-            scans: what to draw from.
-            batch_size: scans a batch.
-            draws: scans an epoch, drawn with replacement, both classes alike and sources tempered by
-                the root of their size; None for every scan once, in order, weighted instead.
-            seed: of the draws.
-        """
-        super().__init__(workers=1)
-        self._scans, self._batch_size, self._draws, self._seed = scans, batch_size, draws, seed
-        self._order = np.arange(len(scans))
-        self._targets = scans.targets[:, None]
-        self._weights = np.ones(len(scans), np.float32)
-        if draws is None:
-            self._weights = scans.weights(tempering=TEMPERING).astype(np.float32)
-        else:
-            self.draw(epoch=0)
-
-    def draw(self, epoch: int) -> None:
-        """Choose the scans of an epoch."""
-        chances = self._scans.weights(tempering=TEMPERING)
-        generator = np.random.default_rng([self._seed, epoch])
-        self._order = generator.choice(
-            len(self._scans), size=self._draws, p=chances / chances.sum()
-        )
-
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
-
-    def __getitem__(self, batch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        which = self._order[batch * self._batch_size :][: self._batch_size]
-        return self._scans.images(which), self._targets[which], self._weights[which]

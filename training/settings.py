@@ -1,6 +1,6 @@
 """Settings of the training programs: flags and environment variables (`TRAINING_…`) of the same name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,22 @@ class TrainSettings:
 
     views_per_epoch: int = 4000
     """Random views drawn in an epoch, both classes alike, sources by the root of their size."""
+
+    transplants: float = 0.25
+    """Share of the views in which a tumour, or plain tissue in its shape, was put into a scan without
+    one; needs tumour masks in the dataset, and does nothing where there are none."""
+
+    frozen: float = 0.4
+    """Share of the backbone's layers, from the stem, that stay as ImageNet left them."""
+
+    standardise: bool = False
+    """Crop to the head and stretch grey levels before the network."""
+
+    ema: float = 0.99
+    """Momentum of the moving average of the weights; 0 for none."""
+
+    without: list[str] = field(default_factory=list)
+    """Sources to leave out, with all that shows the same pictures."""
 
     batch_size: int = 32
     """Views in a step."""

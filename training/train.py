@@ -23,8 +23,9 @@ from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
 from training.errors import RunError
 from training.network import build_network
-from training.scans import ScanSet, Views, load_split
+from training.scans import ScanSet, load_split
 from training.settings import TrainSettings
+from training.views import RandomViews, Views
 
 #: File names inside a run's folder.
 SETTINGS_FILE: Final = "settings.json"
@@ -111,8 +112,12 @@ def train(settings: TrainSettings, console: Console) -> Path:
     keras.utils.set_random_seed(settings.seed)
     run = settings.run
     run.mkdir(parents=True, exist_ok=True)
-    training = load_split(settings.data, Split.TRAIN, keep_doubtful=False)
-    validation = load_split(settings.data, Split.VAL, keep_doubtful=False)
+    training = load_split(
+        settings.data, Split.TRAIN, keep_doubtful=False, without=settings.without
+    )
+    validation = load_split(
+        settings.data, Split.VAL, keep_doubtful=False, without=settings.without
+    )
     _remember(settings, training)
     console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
     weights: Path | None = None
@@ -127,7 +132,9 @@ def train(settings: TrainSettings, console: Console) -> Path:
         weights = best
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
-    network = build_network(settings.backbone, pretrained=False)
+    network = build_network(
+        settings.backbone, pretrained=False, standardised=settings.standardise
+    )
     network.load_weights(weights)
     network.save_weights(run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
@@ -160,15 +167,20 @@ def _fit(
         image_size=stage.image_size,
         seed=settings.seed,
         pretrained=start is None,
+        standardised=settings.standardise,
     )
     if start is not None:
         network.load_weights(start)
     backbone = network.get_layer("backbone")
-    backbone.trainable = stage.backbone_rate > 0
-    views = Views(
+    for layer in backbone.layers[: int(settings.frozen * len(backbone.layers))]:
+        layer.trainable = False
+    if not stage.backbone_rate:
+        backbone.trainable = False
+    views = RandomViews(
         training,
         batch_size=settings.batch_size,
         draws=settings.views_per_epoch,
+        transplants=settings.transplants,
         seed=settings.seed,
     )
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -183,12 +195,16 @@ def _fit(
         learning_rate=schedule,
         weight_decay=settings.weight_decay,
         clipnorm=1.0,
+        use_ema=settings.ema > 0,
+        ema_momentum=settings.ema or 0.99,
     )
     network.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
         weighted_metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
     )
+    # The average is what is validated and kept; the fit goes on from the weights themselves.
+    averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if settings.ema else []
     epochs_file = best.parent / f"{stage.name}.csv"
     past = _past_losses(epochs_file)
     network.fit(
@@ -196,7 +212,9 @@ def _fit(
         validation_data=Views(validation, batch_size=64),
         epochs=stage.epochs,
         callbacks=[
+            # Before the swap, so that a resumed fit goes on from the weights, not from their average.
             keras.callbacks.BackupAndRestore(best.parent / f"{stage.name}.backup"),
+            *averaging,
             keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: views.draw(epoch)),
             keras.callbacks.ModelCheckpoint(
                 str(best),
