@@ -12,6 +12,8 @@ from typing import Final
 from data.labels import Label
 
 MANIFEST: Final = "manifest.csv"
+#: Folder of a dataset with outlines of tumours, 0 and 255, laid out and named as the scans are.
+MASKS: Final = "masks"
 
 
 class DatasetError(Exception):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import cyclopts
+import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -26,12 +27,12 @@ from data.assemble import Candidate, Link, assemble
 from data.duplicates import Appearance
 from data.imaging import ScanError, decode_scan, letterbox, read_scan
 from data.labels import LABEL_OF_FOLDER
-from data.manifest import DatasetError, Split, dataset_hash, write_manifest
+from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, write_manifest
 from data.quality import Severity, check_quality
 from data.sources import Found, find_scans
 
 #: Raise when the same inputs would give another dataset than before.
-VERSION: Final = 5
+VERSION: Final = 6
 RECORD: Final = "prepared.json"
 REJECTS: Final = "invalid_images"
 REASONS: Final = "reasons.csv"
@@ -109,6 +110,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
         shutil.rmtree(staging / "decoded")
         _copy_rejects(assembly.rejects, staging / REJECTS)
         _write_links(assembly.links, staging / LINKS)
+        _write_masks(scans, [found[index] for index in assembly.indices], staging, console)
         write_manifest(staging, scans)
         record = {
             "preparation": VERSION,
@@ -175,7 +177,10 @@ def _fingerprint(found: Sequence[Found], hashes: Sequence[str], settings: Prepar
     """Hash of all that the dataset depends on: contents and descriptions, not where files lie."""
     files = []
     for one, sha256 in zip(found, hashes, strict=True):
-        described = {name: value for name, value in vars(one).items() if name != "file"}
+        described = {
+            name: value for name, value in vars(one).items() if name not in ("file", "mask")
+        }
+        described["mask"] = _file_hash(one.mask) if one.mask else ""
         described["catalogue"] = Path(one.catalogue).name
         files.append([sha256, described])
     options = [sorted(settings.hold_out), settings.keep_splits, settings.seed]
@@ -257,6 +262,35 @@ def _copy_rejects(rejects: Sequence[Candidate], folder: Path) -> None:
             target = folder / reject.found.root / reject.found.origin
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(reject.found.file, target)
+
+
+def _write_masks(
+    scans: Sequence[Scan], found: Sequence[Found], folder: Path, console: Console
+) -> None:
+    """Letterbox the outlines of tumours as their scans were."""
+    unusable: list[Path] = []
+    outlined = [
+        (scan, one.mask) for scan, one in zip(scans, found, strict=True) if one.mask is not None
+    ]
+    for scan, file in _track(outlined, "Outlines", console):
+        try:
+            mask = decode_scan(read_scan(file))
+        except (ScanError, OSError):
+            unusable.append(file)
+            continue
+        # An outline of another shape than its scan would not lie where the tumour does.
+        if abs(mask.width * scan.height - mask.height * scan.width) > max(mask.size):
+            unusable.append(file)
+            continue
+        target = folder / MASKS / scan.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        white = letterbox(mask)[..., 0] > 127
+        Image.fromarray(white.astype(np.uint8) * 255).save(target)
+    if unusable:
+        console.print(
+            f"{len(unusable)} outlines of tumours cannot be read or have another shape than their "
+            f"scan, and are left out; the first is {unusable[0]}."
+        )
 
 
 def _write_links(links: Sequence[Link], path: Path) -> None:

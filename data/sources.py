@@ -35,6 +35,7 @@ class Found:
         stated_sha256: from the manifest, or empty.
         stated_label: from the manifest, or empty.
         stated_source: from the manifest, or empty.
+        mask: image with the outline of the tumour, white on black, from the manifest, or None.
     """
 
     file: Path
@@ -51,6 +52,7 @@ class Found:
     stated_sha256: str = ""
     stated_label: str = ""
     stated_source: str = ""
+    mask: Path | None = None
 
 
 def find_scans(source: Path) -> list[Found]:
@@ -99,6 +101,9 @@ def find_scans(source: Path) -> list[Found]:
                         stated_sha256=row.get("sha256", ""),
                         stated_label=_label(row.get("label", "")),
                         stated_source=row.get("source", ""),
+                        mask=described.parent / row["mask"]
+                        if described and row.get("mask")
+                        else None,
                     )
                 )
     if not found:

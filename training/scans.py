@@ -11,7 +11,7 @@ from PIL import Image
 from rich.progress import track
 
 from data.labels import Label
-from data.manifest import DatasetError, Scan, Split, dataset_hash, read_manifest
+from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, read_manifest
 from serving.contract import IMAGE_SHAPE
 
 #: Labels that are probably wrong or not decidable from the slice: left out of training and of the
@@ -19,8 +19,6 @@ from serving.contract import IMAGE_SHAPE
 DOUBTFUL: Final = ("next_to_tumor", "small_mask", "ct_suspect", "lesion_suspect")
 #: A source counts by the root of its size: large ones teach more, but do not drown the others.
 TEMPERING: Final = 0.5
-#: Folder of tumour outlines in a dataset, laid out as its scans are.
-MASKS: Final = "masks"
 
 
 @dataclass(frozen=True, kw_only=True)

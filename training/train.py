@@ -112,12 +112,8 @@ def train(settings: TrainSettings, console: Console) -> Path:
     keras.utils.set_random_seed(settings.seed)
     run = settings.run
     run.mkdir(parents=True, exist_ok=True)
-    training = load_split(
-        settings.data, Split.TRAIN, keep_doubtful=False, without=settings.without
-    )
-    validation = load_split(
-        settings.data, Split.VAL, keep_doubtful=False, without=settings.without
-    )
+    training = load_split(settings.data, Split.TRAIN, keep_doubtful=False, without=settings.without)
+    validation = load_split(settings.data, Split.VAL, keep_doubtful=False, without=settings.without)
     _remember(settings, training)
     console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
     weights: Path | None = None
@@ -132,9 +128,7 @@ def train(settings: TrainSettings, console: Console) -> Path:
         weights = best
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
-    network = build_network(
-        settings.backbone, pretrained=False, standardised=settings.standardise
-    )
+    network = build_network(settings.backbone, pretrained=False, standardised=settings.standardise)
     network.load_weights(weights)
     network.save_weights(run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
