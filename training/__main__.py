@@ -1,4 +1,4 @@
-"""`python -m training …`: train, export, evaluate, localise."""
+"""`python -m training …`: audit, train, loso, export, evaluate, localise."""
 
 import logging
 import os
@@ -12,7 +12,14 @@ from rich.console import Console
 
 from data.manifest import DatasetError
 from training.errors import TrainingError
-from training.settings import EvaluateSettings, ExportSettings, LocaliseSettings, TrainSettings
+from training.settings import (
+    AuditSettings,
+    EvaluateSettings,
+    ExportSettings,
+    LeaveOneSourceOutSettings,
+    LocaliseSettings,
+    TrainSettings,
+)
 
 app = cyclopts.App(
     name="python -m training",
@@ -41,6 +48,22 @@ def train(settings: TrainSettings) -> None:
 
     weights = run(settings, console)
     console.print(f"Trained weights: {weights}\nNext: python -m training export --help")
+
+
+@app.command(name="loso")
+def leave_one_source_out(settings: LeaveOneSourceOutSettings) -> None:
+    """Leave one source out: train without it and test on it, as on scans from elsewhere."""
+    from training.loso import leave_one_source_out as run
+
+    run(settings, console)
+
+
+@app.command
+def audit(settings: AuditSettings) -> None:
+    """List scans labelled normal that probably show a tumour, in `label_issues.csv` of the dataset."""
+    from training.audit import audit as run
+
+    run(settings, console)
 
 
 @app.command

@@ -11,11 +11,9 @@ hard cases, and to leave those out would flatter every figure.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cyclopts
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -26,6 +24,7 @@ from data.grouping import Groups
 from data.label_issues import LabelIssue, write_label_issues
 from data.labels import Label
 from data.manifest import Scan, Split, dataset_hash
+from training.settings import AuditSettings
 
 #: Side in pixels at which features are taken: half the cost of 224, and as good for finding errors.
 FEATURE_SIZE: Final = 160
@@ -34,24 +33,6 @@ _C: Final = 0.003
 _BATCH: Final = 64
 #: Fewer scans than this of the rarer class, and a source's confidence cannot be measured.
 _LEAST: Final = 10
-
-
-@cyclopts.Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class AuditSettings:
-    """Which dataset, and how its scans are judged."""
-
-    data: Path
-    """Dataset written by `python -m data prepare`; the list and the features are kept in it."""
-
-    folds: int = 5
-    """Parts of the cross-validation."""
-
-    repeats: int = 4
-    """Divisions into parts that are averaged: a single one makes the list depend on chance."""
-
-    seed: int = 2024
-    """Of the division into parts."""
 
 
 def audit(settings: AuditSettings, console: Console) -> list[LabelIssue]:

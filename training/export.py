@@ -25,16 +25,15 @@ from serving.versions import new_version
 from training.appraise import Fitted, appraise
 from training.calibrate import choose_calibration, choose_thresholds, threshold_intervals
 from training.card_text import render_markdown
-from training.errors import ExportError, RunError
+from training.errors import ExportError
 from training.familiarity import fit_density
 from training.model_card import build_card, render_json
-from training.network import build_network
 from training.plots import write_plots
 from training.refusals import unseen_source_refusals
 from training.scans import ScanSet, load_split
 from training.served_graph import Classifier, Decision, frozen_core, write_saved_model
 from training.settings import ExportSettings
-from training.train import SETTINGS_FILE, WEIGHTS_FILE
+from training.train import SETTINGS_FILE, trained_network
 
 #: Each signature is warmed up for these, and only these are worth allowing in a batching configuration.
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
@@ -57,12 +56,8 @@ def export(settings: ExportSettings, console: Console) -> Path:
         RunError: the run is not finished.
         ExportError: the graph does not compute what was trained.
     """
-    weights = settings.run / WEIGHTS_FILE
-    if not weights.exists():
-        raise RunError(f"{weights} is missing. Finish the run with `python -m training train`.")
+    network = trained_network(settings.run)
     run = json.loads((settings.run / SETTINGS_FILE).read_text())
-    network = build_network(run["backbone"], pretrained=False)
-    network.load_weights(weights)
     classifier = Classifier(network, run["backbone"])
 
     learned = load_split(settings.data, Split.TRAIN, keep_doubtful=False)

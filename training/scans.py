@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
+from data.label_issues import read_label_issues
 from data.labels import Label
 from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, read_manifest
 from serving.contract import IMAGE_SHAPE
@@ -91,7 +92,8 @@ def load_split(
     Args:
         dataset: folder written by `python -m data prepare`.
         splits: which parts.
-        keep_doubtful: false leaves out scans whose `flag` makes their label doubtful.
+        keep_doubtful: false leaves out scans whose `flag` makes their label doubtful, and those that
+            `python -m training audit` listed.
         without: sources to leave out, and with them every scan of another source that is in a group
             with one of theirs: it shows the same picture.
         only: the sources to take; none for all.
@@ -103,12 +105,14 @@ def load_split(
     unknown = {*without, *only} - {scan.source for scan in everything}
     if unknown:
         raise DatasetError(f"{dataset} has no source called {', '.join(sorted(unknown))}.")
+    issues = set() if keep_doubtful else read_label_issues(dataset)
     tainted = {scan.group for scan in everything if scan.source in without}
     chosen = [
         i
         for i, scan in enumerate(everything)
         if scan.split in splits
         and (keep_doubtful or not doubtful(scan))
+        and scan.path not in issues
         and scan.group not in tainted
         and (not only or scan.source in only)
     ]

@@ -9,6 +9,24 @@ import cyclopts
 
 @cyclopts.Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """Which dataset, and how its scans are judged."""
+
+    data: Path
+    """Dataset written by `python -m data prepare`; the list and the features are kept in it."""
+
+    folds: int = 5
+    """Parts of the cross-validation."""
+
+    repeats: int = 4
+    """Divisions into parts that are averaged: a single one makes the list depend on chance."""
+
+    seed: int = 2024
+    """Of the division into parts."""
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """What one training run depends on; written to `settings.json` in its folder."""
 
@@ -63,6 +81,29 @@ class TrainSettings:
 
     seed: int = 2024
     """Of draws, augmentation, dropout and the head's first weights."""
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LeaveOneSourceOutSettings:
+    """Which recipe, and what to leave out of it."""
+
+    run: Path
+    """Folder of a begun run: its settings are the recipe; results go into it, and into the card of what
+    is exported from it."""
+
+    data: Path
+    """The dataset that it is trained on."""
+
+    sources: list[str] = field(default_factory=list)
+    """Sources to leave out, one training each; `a+b` leaves out both at once. Each, if none is
+    named."""
+
+    views_per_epoch: int = 0
+    """Fewer views than in the run, to save time; 0 for as many."""
+
+    epochs: int = 0
+    """Fewer epochs than in the run; 0 for as many."""
 
 
 @cyclopts.Parameter(name="*")

@@ -11,12 +11,15 @@ Interrupted, the same command goes on where it stopped. About an hour on two cor
 
 import csv
 import json
+import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from data.imaging import IMAGE_SIZE
@@ -128,10 +131,42 @@ def train(settings: TrainSettings, console: Console) -> Path:
         weights = best
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
+    shutil.copyfile(weights, run / WEIGHTS_FILE)
+    return run / WEIGHTS_FILE
+
+
+def read_settings(run: Path) -> TrainSettings:
+    """The settings that a run was begun with.
+
+    Raises:
+        RunError: it was not begun.
+    """
+    path = run / SETTINGS_FILE
+    if not path.exists():
+        raise RunError(f"{path} is missing. Begin the run with `python -m training train`.")
+    known = {field.name for field in fields(TrainSettings)}
+    stored = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
+    return TrainSettings(**stored | {"data": Path(stored["data"]), "run": Path(stored["run"])})
+
+
+def trained_network(run: Path) -> keras.Model:
+    """The network of a finished run, at full image size, with its trained weights.
+
+    Raises:
+        RunError: the run is not finished.
+    """
+    weights = run / WEIGHTS_FILE
+    if not weights.exists():
+        raise RunError(f"{weights} is missing. Finish the run with `python -m training train`.")
+    settings = read_settings(run)
     network = build_network(settings.backbone, pretrained=False, standardised=settings.standardise)
     network.load_weights(weights)
-    network.save_weights(run / WEIGHTS_FILE)
-    return run / WEIGHTS_FILE
+    return network
+
+
+def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
+    """Uncalibrated logits `[N]` of a whole set."""
+    return network.predict(Views(scans, batch_size=64), verbose=0)[:, 0]
 
 
 def _remember(settings: TrainSettings, training: ScanSet) -> None:

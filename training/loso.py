@@ -1,0 +1,125 @@
+"""How well does the recipe do on a source that it never saw? Train without each source, test on it.
+
+    python -m training loso --data prepared --run runs/second
+
+The recipe is that of the run, which must have been begun. What is left out are a source's scans of the
+training and validation splits, and all that shows the same pictures; they are the test. The dataset's
+test split stays untouched. Calibration and thresholds come from the validation scans of the other
+sources, as in `export`. Beside each figure stands the shortcut floor, trained and tested the same way.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from data.manifest import Split, read_manifest
+from training.appraise import LEAVE_ONE_SOURCE_OUT_FILE
+from training.bootstrap import figure_text
+from training.calibrate import choose_calibration, choose_thresholds
+from training.metrics import Report, report
+from training.scans import ScanSet, load_split
+from training.settings import LeaveOneSourceOutSettings, TrainSettings
+from training.shortcut import shortcut_scores
+from training.train import predict_logits, read_settings, train, trained_network
+
+#: Folder in the run's folder with the trainings that leave something out.
+WITHOUT: Final = "without"
+#: Joins sources that are left out together.
+TOGETHER: Final = "+"
+
+
+def leave_one_source_out(
+    settings: LeaveOneSourceOutSettings, console: Console
+) -> list[dict[str, Any]]:
+    """Train without each source and test on it; finished trainings are not repeated.
+
+    Returns:
+        The rows that `leave_one_source_out.json` in the run's folder holds: `source`, `n`, `groups`,
+        `report` of the network and `shortcut`, that of the floor.
+
+    Raises:
+        RunError: the run was not begun.
+        DatasetError: no source of that name.
+    """
+    of_run = read_settings(settings.run)
+    recipe = replace(
+        of_run,
+        data=settings.data,
+        views_per_epoch=settings.views_per_epoch or of_run.views_per_epoch,
+        epochs=settings.epochs or of_run.epochs,
+    )
+    left_out = settings.sources or _sources(settings.data)
+    rows = []
+    for number, name in enumerate(left_out, start=1):
+        console.rule(f"Without {name} ({number} of {len(left_out)})")
+        rows.append(_without(name, recipe, settings.run / WITHOUT / name, console))
+        result = {"recipe": _in_words(recipe), "rows": rows}
+        path = settings.run / LEAVE_ONE_SOURCE_OUT_FILE
+        path.write_text(json.dumps(result, indent=2) + "\n")
+    console.print(_table(rows))
+    return rows
+
+
+def _without(name: str, recipe: TrainSettings, run: Path, console: Console) -> dict[str, Any]:
+    sources = name.split(TOGETHER)
+    settings = replace(recipe, run=run, without=sources)
+    train(settings, console)
+    network = trained_network(run)
+    load = lambda *splits, **which: load_split(  # noqa: E731
+        recipe.data, *splits, keep_doubtful=False, **which
+    )
+    chosen_by = load(Split.VAL, without=sources)
+    left_out = load(Split.TRAIN, Split.VAL, only=sources)
+
+    weights = chosen_by.weights()
+    logits = predict_logits(network, chosen_by)
+    groups = [scan.group for scan in chosen_by.scans]
+    calibration, _ = choose_calibration(logits, chosen_by.targets, weights, groups)
+    label = choose_thresholds(calibration.probability(logits), chosen_by.targets, weights).label
+    probabilities = calibration.probability(predict_logits(network, left_out))
+    floor = shortcut_scores(load(Split.TRAIN, without=sources), left_out)
+    return {
+        "source": name,
+        "n": len(left_out),
+        "groups": len({scan.group for scan in left_out.scans}),
+        "report": _report(left_out, probabilities, label),
+        "shortcut": _report(left_out, floor, 0.5),
+    }
+
+
+def _report(scans: ScanSet, probabilities: np.ndarray, label: float) -> Report:
+    groups = [scan.group for scan in scans.scans]
+    return report(scans.targets, probabilities, groups, called=probabilities >= label)
+
+
+def _sources(dataset: Path) -> list[str]:
+    """Those that anything is learnt from."""
+    return sorted({scan.source for scan in read_manifest(dataset) if scan.split != Split.TEST})
+
+
+def _in_words(recipe: TrainSettings) -> str:
+    return (
+        f"{recipe.backbone}, {recipe.head_epochs} + {recipe.epochs} epochs at {recipe.image_size} pixels "
+        f"and {recipe.full_size_epochs} at 224, {recipe.views_per_epoch} views an epoch"
+    )
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    columns = ("auc", "sensitivity", "specificity", "sensitivity_at_90_specificity")
+    table = Table("left out", "n", "groups", *columns, "AUC of the floor", box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(
+            row["source"],
+            str(row["n"]),
+            str(row["groups"]),
+            *(figure_text(row["report"][column]) for column in columns),
+            figure_text(row["shortcut"]["auc"]),
+        )
+    return table
