@@ -22,7 +22,7 @@ class RandomView(keras.layers.Layer):
     """
 
     def __init__(self, *, seed: int, name: str | None = None) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")  # coordinates and grey levels need it
         self._seed = random.SeedGenerator(seed)
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:

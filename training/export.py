@@ -33,7 +33,7 @@ from training.refusals import unseen_source_refusals
 from training.scans import ScanSet, load_split
 from training.served_graph import Classifier, Decision, frozen_core, write_saved_model
 from training.settings import ExportSettings
-from training.train import SETTINGS_FILE, trained_network
+from training.train import SETTINGS_FILE, read_settings, trained_network
 
 #: Each signature is warmed up for these, and only these are worth allowing in a batching configuration.
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
@@ -58,7 +58,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
     """
     network = trained_network(settings.run)
     run = json.loads((settings.run / SETTINGS_FILE).read_text())
-    classifier = Classifier(network, run["backbone"])
+    classifier = Classifier(network, read_settings(settings.run).network)
 
     learned = load_split(settings.data, Split.TRAIN, keep_doubtful=False)
     chosen_by = load_split(settings.data, Split.VAL, keep_doubtful=False)

@@ -77,7 +77,7 @@ def build_card(
         "version": version,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "intended_use": "Research and teaching on brain MRI slices. Not a medical device.",
-        "network": run["backbone"],
+        "network": run["network"],
         "thresholds": {
             "low": round(thresholds.low, 6),
             "label": round(thresholds.label, 6),

@@ -17,7 +17,10 @@ APPLICATIONS: Final = {
     "mobilenet_v2": keras.applications.MobileNetV2,
     "resnet50_v2": keras.applications.ResNet50V2,
 }
-BACKBONES: Final = (LITE0, *APPLICATIONS)
+#: Trained from random weights, not from ImageNet.
+CNN: Final = "cnn"
+BACKBONES: Final = (LITE0, *APPLICATIONS, CNN)
+_CNN_FILTERS: Final = (32, 64, 128, 256, 256)
 
 
 class Grey(layers.Layer):
@@ -27,7 +30,7 @@ class Grey(layers.Layer):
     """
 
     def __init__(self, *, side: int, name: str | None = None) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")  # coordinates and grey levels need it
         self.side = side
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -56,7 +59,7 @@ class Standardise(layers.Layer):
     SMALLEST: Final = 0.25
 
     def __init__(self, *, side: int, name: str | None = None) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")  # coordinates and grey levels need it
         self.side = side
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -101,6 +104,21 @@ def _extent(
     return ops.where(found, first, 0.0), ops.where(found, last, size - 1.0)
 
 
+def small_cnn() -> keras.Model:
+    """Five blocks of convolution, batch norm, ReLU and max-pooling.
+
+    Returns:
+        A model from float32 `[N, H, W, 3]` to the last feature map, `[N, H/32, W/32, 256]`.
+    """
+    x = inputs = keras.Input((None, None, 3), name="normalised")
+    for i, filters in enumerate(_CNN_FILTERS):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"block{i}_conv")(x)
+        x = layers.BatchNormalization(name=f"block{i}_bn")(x)
+        x = layers.ReLU(name=f"block{i}_relu")(x)
+        x = layers.MaxPooling2D(name=f"block{i}_pool")(x)
+    return keras.Model(inputs, x, name=CNN)
+
+
 def build_backbone(name: str, *, pretrained: bool = True) -> keras.Model:
     """A backbone with ImageNet weights, ending at its last feature map.
 
@@ -108,6 +126,8 @@ def build_backbone(name: str, *, pretrained: bool = True) -> keras.Model:
         name: one of `BACKBONES`. All but EfficientNet-Lite0 download their weights through Keras.
         pretrained: false for random weights, when trained ones are loaded afterwards.
     """
+    if name == CNN:
+        return small_cnn()
     if name == LITE0:
         backbone = efficientnet_lite.efficientnet_lite0()
         if pretrained:
@@ -138,7 +158,7 @@ def build_network(
 ) -> keras.Model:
     """The whole network, from pixels to the logit of P(tumour).
 
-    The backbone runs in inference mode even while it is trained, so that its batch norms keep the
+    A backbone from ImageNet runs in inference mode even while it is trained, so that its batch norms keep the
     statistics of ImageNet: those of small batches, mixed from sources and distorted on purpose, would
     be noise, and the folded graph that is served computes exactly what was trained.
 
@@ -165,7 +185,7 @@ def build_network(
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
     model = build_backbone(backbone, pretrained=pretrained)
     model.name = "backbone"
-    x = model(x, training=False)
+    x = model(x) if backbone == CNN else model(x, training=False)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = layers.Dense(1, name="logit", dtype="float32")(x)

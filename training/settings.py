@@ -36,6 +36,10 @@ class TrainSettings:
     run: Path
     """Folder of this run: checkpoints, TensorBoard, trained weights. An unfinished run is resumed."""
 
+    recipe: Literal["finetune", "scratch"] = "finetune"
+    """`finetune` starts a backbone from ImageNet, head first; `scratch` trains a small CNN from random
+    weights, for `--epochs`."""
+
     backbone: Literal["efficientnet_lite0", "mobilenet_v2", "resnet50_v2"] = "efficientnet_lite0"
     """EfficientNet-Lite0 ships with the repository; for the others Keras downloads ImageNet weights."""
 
@@ -73,6 +77,12 @@ class TrainSettings:
     batch_size: int = 32
     """Views in a step."""
 
+    learning_rate: float = 1e-3
+    """Of the head in the second stage, at its start; other rates are fractions of it."""
+
+    dropout: float = 0.3
+    """Rate before the last layer."""
+
     weight_decay: float = 0.02
     """Decoupled weight decay (AdamW)."""
 
@@ -81,6 +91,15 @@ class TrainSettings:
 
     seed: int = 2024
     """Of draws, augmentation, dropout and the head's first weights."""
+
+    all_devices: bool = False
+    """Share each batch among all GPUs; otherwise the first is used. With any GPU, training is in mixed
+    precision (bfloat16)."""
+
+    @property
+    def network(self) -> str:
+        """Name of the backbone that is built."""
+        return "cnn" if self.recipe == "scratch" else self.backbone
 
 
 @cyclopts.Parameter(name="*")

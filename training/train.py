@@ -12,7 +12,8 @@ Interrupted, the same command goes on where it stopped. About an hour on two cor
 import csv
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -57,26 +58,37 @@ class Stage:
 
 
 def stages(settings: TrainSettings) -> tuple[Stage, ...]:
-    """The staged unfreezing, scaled to the epochs asked for."""
+    """The staged unfreezing, scaled to the epochs asked for; all at once where nothing is pretrained."""
+    rate = settings.learning_rate
+    if settings.recipe == "scratch":
+        scratch = Stage(
+            name="scratch",
+            epochs=settings.epochs,
+            image_size=settings.image_size,
+            learning_rate=rate,
+            backbone_rate=1.0,
+            stem_rate=1.0,
+        )
+        return (scratch,)
     return (
         Stage(
             name="head",
             epochs=settings.head_epochs,
             image_size=settings.image_size,
-            learning_rate=3e-3,
+            learning_rate=3 * rate,
         ),
         Stage(
             name="finetune",
             epochs=settings.epochs,
             image_size=settings.image_size,
-            learning_rate=1e-3,
+            learning_rate=rate,
             backbone_rate=0.5,
         ),
         Stage(
             name="full_size",
             epochs=settings.full_size_epochs,
             image_size=IMAGE_SIZE,
-            learning_rate=2e-4,
+            learning_rate=rate / 5,
             backbone_rate=0.5,
         ),
     )
@@ -119,20 +131,29 @@ def train(settings: TrainSettings, console: Console) -> Path:
     validation = load_split(settings.data, Split.VAL, keep_doubtful=False, without=settings.without)
     _remember(settings, training)
     console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
-    weights: Path | None = None
-    for stage in stages(settings):
-        if not stage.epochs:
-            continue
-        best = run / f"{stage.name}.weights.h5"
-        if not (run / f"{stage.name}.done").exists():
-            console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
-            _fit(stage, settings, training, validation, start=weights, best=best)
-            (run / f"{stage.name}.done").touch()
-        weights = best
+    with _devices(all_of_them=settings.all_devices):
+        weights = _run_stages(settings, training, validation, console)
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
     shutil.copyfile(weights, run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
+
+
+def _run_stages(
+    settings: TrainSettings, training: ScanSet, validation: ScanSet, console: Console
+) -> Path | None:
+    """Fit each stage that is not done yet; the weights of the last, or None if there are none to fit."""
+    weights: Path | None = None
+    for stage in stages(settings):
+        if not stage.epochs:
+            continue
+        best = settings.run / f"{stage.name}.weights.h5"
+        if not (settings.run / f"{stage.name}.done").exists():
+            console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
+            _fit(stage, settings, training, validation, start=weights, best=best)
+            (settings.run / f"{stage.name}.done").touch()
+        weights = best
+    return weights
 
 
 def read_settings(run: Path) -> TrainSettings:
@@ -159,20 +180,20 @@ def trained_network(run: Path) -> keras.Model:
     if not weights.exists():
         raise RunError(f"{weights} is missing. Finish the run with `python -m training train`.")
     settings = read_settings(run)
-    network = build_network(settings.backbone, pretrained=False, standardised=settings.standardise)
+    network = build_network(settings.network, pretrained=False, standardised=settings.standardise)
     network.load_weights(weights)
     return network
 
 
 def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
     """Uncalibrated logits `[N]` of a whole set."""
-    return network.predict(Views(scans, batch_size=64), verbose=0)[:, 0]
+    return network.predict(Views(scans, batch_size=64), verbose=0)[: len(scans), 0]
 
 
 def _remember(settings: TrainSettings, training: ScanSet) -> None:
     """Write the run's settings, or check that they are still the same."""
     path = settings.run / SETTINGS_FILE
-    now = asdict(settings) | {"data_hash": dataset_hash(training.scans)}
+    now = asdict(settings) | {"network": settings.network, "data_hash": dataset_hash(training.scans)}
     text = json.dumps(now, indent=2, default=str) + "\n"
     if path.exists() and path.read_text() != text:
         raise RunError(
@@ -180,6 +201,31 @@ def _remember(settings: TrainSettings, training: ScanSet) -> None:
             "Resume it with those of its settings.json, or choose another --run."
         )
     path.write_text(text)
+
+
+@contextmanager
+def _devices(*, all_of_them: bool) -> Iterator[None]:
+    """Mixed precision where there is a GPU; one batch shared by all GPUs if asked.
+
+    On JAX by Keras' own data parallelism, on TensorFlow by its mirrored strategy.
+    """
+    gpus = keras.distribution.list_devices("gpu")
+    policy = keras.mixed_precision.global_policy()
+    if gpus:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        if not (all_of_them and len(gpus) > 1):
+            yield
+        elif keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            with tf.distribute.MirroredStrategy().scope():
+                yield
+        else:
+            with keras.distribution.DataParallel(devices=gpus).scope():
+                yield
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
 
 
 def _fit(
@@ -192,8 +238,9 @@ def _fit(
     best: Path,
 ) -> None:
     network = build_network(
-        settings.backbone,
+        settings.network,
         image_size=stage.image_size,
+        dropout=settings.dropout,
         seed=settings.seed,
         pretrained=start is None,
         standardised=settings.standardise,
@@ -201,8 +248,9 @@ def _fit(
     if start is not None:
         network.load_weights(start)
     backbone = network.get_layer("backbone")
-    for layer in backbone.layers[: int(settings.frozen * len(backbone.layers))]:
-        layer.trainable = False
+    if settings.recipe == "finetune":
+        for layer in backbone.layers[: int(settings.frozen * len(backbone.layers))]:
+            layer.trainable = False
     if not stage.backbone_rate:
         backbone.trainable = False
     views = RandomViews(

@@ -13,7 +13,8 @@ from training.transplant import Transplants
 class Views(keras.utils.PyDataset):
     """Every scan of a set once, in order, weighted by class and source.
 
-    Each batch is uint8 `[B, 224, 224, 3]`, float32 `[B, 1]` targets and float32 `[B]` weights.
+    Each batch is uint8 `[B, 224, 224, 3]`, float32 `[B, 1]` targets and float32 `[B]` weights; the last
+    one is filled up with scans of weight 0.
     """
 
     def __init__(self, scans: ScanSet, *, batch_size: int) -> None:
@@ -28,7 +29,12 @@ class Views(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         which = self._order[batch * self._batch_size :][: self._batch_size]
-        return self._scans.images(which), self._targets[which], self._weights[which]
+        missing = self._batch_size - len(which)
+        # Devices that share a batch need it whole: what fills up the last one weighs nothing.
+        which = np.pad(which, (0, missing), mode="edge")
+        weights = self._weights[which]
+        weights[self._batch_size - missing :] = 0.0
+        return self._scans.images(which), self._targets[which], weights
 
 
 class RandomViews(Views):
