@@ -6,8 +6,12 @@ GRPC_PORT ?= 8500
 REST_PORT ?= 8501
 # Dataset sources for `make train`, for example SCANS="~/scans/hospital ~/scans/web".
 SCANS ?=
-DATASET ?= prepared
-RUN ?= runs/latest
+# A source with outlines of tumours, to check evidence maps with.
+OUTLINES ?=
+# SMOKE=1 goes the whole way on the samples in two minutes; nothing of it is worth using.
+SMOKE ?=
+DATASET ?= $(if $(SMOKE),runs/smoke/prepared,prepared)
+RUN ?= $(if $(SMOKE),runs/smoke/run,runs/latest)
 
 BIN := .venv/bin
 MODELS := models/brain_tumor
@@ -44,11 +48,20 @@ lint: $(BIN)/.installed-dev ## ruff and types
 bench: $(BIN)/.installed ## throughput ratios, measured side by side in one run
 	$(BIN)/python -m serving bench --model-base-path $(MODELS)
 
-train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, train and export the next version
+train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try
+ifneq ($(SMOKE),)
+train: SCANS = data/samples
+train: TRAIN_OPTIONS = --head-epochs 1 --epochs 1 --full-size-epochs 1 --image-size 96 --views-per-epoch 64
+train: EXPORT_OPTIONS = --unfamiliar-views 2
+train: MODELS = runs/smoke/models/brain_tumor
+endif
+train:
 	@test -n "$(SCANS)" || { echo 'make train needs SCANS="FOLDER…", folders with yes/ and no/'; exit 2; }
 	$(BIN)/python -m data prepare $(SCANS) --out $(DATASET)
-	$(BIN)/python -m training train --data $(DATASET) --run $(RUN)
-	$(BIN)/python -m training export --run $(RUN) --data $(DATASET) --models $(MODELS)
+	$(BIN)/python -m training audit --data $(DATASET)
+	$(BIN)/python -m training train --data $(DATASET) --run $(RUN) $(TRAIN_OPTIONS)
+	$(BIN)/python -m training export --run $(RUN) --data $(DATASET) --models $(MODELS) \
+	  $(if $(OUTLINES),--outlines $(OUTLINES)) $(EXPORT_OPTIONS)
 
 lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
 	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \

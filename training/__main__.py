@@ -19,6 +19,7 @@ from training.settings import (
     LeaveOneSourceOutSettings,
     LocaliseSettings,
     TrainSettings,
+    TuneSettings,
 )
 
 app = cyclopts.App(
@@ -48,6 +49,14 @@ def train(settings: TrainSettings) -> None:
 
     weights = run(settings, console)
     console.print(f"Trained weights: {weights}\nNext: python -m training export --help")
+
+
+@app.command
+def tune(settings: TuneSettings) -> None:
+    """Search over learning rates, weight decay, dropout, frozen layers and transplants."""
+    from training.tune import tune as run
+
+    run(settings, console)
 
 
 @app.command(name="loso")

@@ -14,6 +14,9 @@ import keras
 import numpy as np
 from keras import ops, random
 
+#: Width of the random network that remaps grey levels.
+_HIDDEN: int = 4
+
 
 class RandomView(keras.layers.Layer):
     """Draw one random view of each image; the identity outside training.
@@ -30,6 +33,7 @@ class RandomView(keras.layers.Layer):
         if not training:
             return images
         images = self._move(images)
+        images = self._remap_by_network(images)
         images = self._remap_grey_levels(images)
         images = self._degrade(images)
         return ops.clip(images, 0.0, 1.0)
@@ -90,6 +94,29 @@ class RandomView(keras.layers.Layer):
         brightness, contrast = self._uniform(images, 0.8, 1.2), self._uniform(images, 0.8, 1.2)
         mean = ops.mean(images, axis=(1, 2), keepdims=True)
         return ops.clip((images - mean) * contrast + mean, 0.0, 1.0) * brightness * ops.exp(field)
+
+    def _remap_by_network(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Half of the images through a random shallow network each: an appearance no scanner has; air stays.
+
+        Global intensity non-linear augmentation (Ouyang et al. 2022, arXiv:2111.12525) with one hidden
+        layer: shapes remain, grey levels and fine texture change, in any mixture with the original.
+        """
+        count, side = ops.shape(images)[0], images.shape[1]
+        normal = lambda *shape: random.normal(shape, seed=self._seed)  # noqa: E731
+        # Every image is a channel, so that each gets kernels of its own; half of those see one pixel.
+        centre = np.zeros((3, 3, 1, 1), "float32")
+        centre[1, 1] = 1.0
+        pointwise = ops.cast(random.uniform((1, 1, count, 1), seed=self._seed) < 0.5, "float32")
+        kernels = normal(3, 3, count, _HIDDEN) * (centre + (1.0 - centre) * (1.0 - pointwise) * 0.3)
+        hidden = ops.depthwise_conv(ops.transpose(images, (3, 1, 2, 0)), kernels, padding="same")
+        hidden = ops.reshape(hidden, (side, side, count, _HIDDEN)) + 0.5 * normal(count, _HIDDEN)
+        mixed = ops.sum(ops.leaky_relu(hidden, 0.1) * normal(count, _HIDDEN), axis=-1)
+        mixed = ops.transpose(mixed, (2, 0, 1))[..., None]
+        low = ops.min(mixed, axis=(1, 2), keepdims=True)
+        high = ops.max(mixed, axis=(1, 2), keepdims=True)
+        remapped = (mixed - low) / (high - low + 1e-3) * ops.sigmoid((images - 0.08) * 60.0)
+        share = self._chosen(images, 0.5) * self._uniform(images, 0.0, 1.0)
+        return images + share * (remapped - images)
 
     def _degrade(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Blur or sharpen, lower the resolution, add noise, each on some of the images."""

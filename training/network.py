@@ -65,30 +65,56 @@ class Standardise(layers.Layer):
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Stretch, crop, scale."""
         size = images.shape[1]
-        flat = ops.reshape(images, (-1, size * size))
-        top = ops.top_k(flat, int(self.BRIGHTEST * size * size), sorted=True)[0][:, -1]
-        images = ops.clip(images / ops.maximum(top, 0.1)[:, None, None, None], 0.0, 1.0)
-        images = ops.image.affine_transform(images, self.crops(images))
+        images = self._stretched(images)
+        scale, left, top = self._squares(images)
+        images = ops.image.affine_transform(images, _affine(scale, left, top))
         if self.side != size:
             images = ops.image.resize(images, (self.side, self.side), antialias=True)
         return images
 
-    def crops(self, images: keras.KerasTensor) -> keras.KerasTensor:
-        """float32 `[N, 8]`: output pixel → input pixel, as `keras.ops.image.affine_transform` takes it."""
+    def back(self, cells: keras.KerasTensor, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Lay a map of what this layer returned over what it was given.
+
+        Args:
+            cells: `[N, h, h, C]`, a map of the crops, 0 or more.
+            images: grey float32 `[N, S, S, 1]`, what was cropped.
+
+        Returns:
+            `[N, h, h, C]`, a map of the whole images; 0 outside the crop.
+        """
+        scale, left, top = self._squares(self._stretched(images))
+        # Cell c of h has its centre at pixel (c + 0.5) S / h - 0.5; the inverse of the crop, in cells.
+        cell = images.shape[1] / cells.shape[1]
+        offset = lambda start: (((cell - 1) / 2 - start) / scale + 0.5) / cell - 0.5  # noqa: E731
+        return ops.image.affine_transform(cells, _affine(1 / scale, offset(left), offset(top)))
+
+    def _stretched(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        pixels = images.shape[1] ** 2
+        flat = ops.reshape(images, (-1, pixels))
+        top = ops.top_k(flat, int(self.BRIGHTEST * pixels), sorted=True)[0][:, -1]
+        return ops.clip(images / ops.maximum(top, 0.1)[:, None, None, None], 0.0, 1.0)
+
+    def _squares(self, images: keras.KerasTensor) -> tuple[keras.KerasTensor, ...]:
+        """Side of the square around each head, as a share of the image, and its left and top in pixels."""
         size = images.shape[1]
         tissue = ops.cast(images[..., 0] > self.AIR, "float32")
         across = [_extent(ops.mean(tissue, axis=axis), self.SMALLEST) for axis in (1, 2)]
         (left, right), (top, bottom) = across
         scale = ops.maximum(right - left, bottom - top) * 1.08 / size
         centre = (size - 1) / 2
-        offset_x = (left + right) / 2 - scale * centre
-        offset_y = (top + bottom) / 2 - scale * centre
-        zero = ops.zeros_like(scale)
-        return ops.stack([scale, zero, offset_x, zero, scale, offset_y, zero, zero], axis=1)
+        return scale, (left + right) / 2 - scale * centre, (top + bottom) / 2 - scale * centre
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """One channel, of the side asked for."""
         return (input_shape[0], self.side, self.side, 1)
+
+
+def _affine(
+    scale: keras.KerasTensor, left: keras.KerasTensor, top: keras.KerasTensor
+) -> keras.KerasTensor:
+    """`[N, 8]`, output position → input position, as `keras.ops.image.affine_transform` takes it."""
+    zero = ops.zeros_like(scale)
+    return ops.stack([scale, zero, left, zero, scale, top, zero, zero], axis=1)
 
 
 def _extent(

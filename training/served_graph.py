@@ -28,7 +28,7 @@ from serving.contract import (
 from training.calibrate import Calibration, Operating
 from training.efficientnet_lite import fold
 from training.familiarity import Density
-from training.network import LITE0, normalise
+from training.network import LITE0, Standardise, normalise
 
 Tensors = dict[str, tf.Tensor]
 Core = Callable[[tf.Tensor], Tensors]
@@ -53,6 +53,11 @@ class Classifier:
         self._name = backbone
         # All that comes before the random views, which serving has none of.
         self._prepare = keras.Model(network.inputs[0], network.get_layer("random_view").input)
+        self._standardise = next(
+            (layer for layer in network.layers if isinstance(layer, Standardise)), None
+        )
+        if self._standardise:
+            self._grey = keras.Model(network.inputs[0], self._standardise.input)
         folded = fold(trained) if backbone == LITE0 else trained
         self._maps = keras.Model(folded.inputs[0], [_middle(folded, backbone), folded.outputs[0]])
         kernel, bias = network.get_layer("logit").get_weights()
@@ -70,6 +75,19 @@ class Classifier:
     def logits(self, last: tf.Tensor) -> tf.Tensor:
         """Raw logits `[N]` of last maps: the mean of the map, then the dense layer."""
         return tf.matmul(tf.reduce_mean(last, axis=[1, 2]), self.kernel)[:, 0] + self.bias
+
+    def evidence(self, last: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        """Where in an image the logit comes from, `[N, h, w]`: local logits, whose mean is the logit.
+
+        The network sees the head cropped; the map is of the image as it was sent, next to no evidence
+        outside the crop.
+        """
+        local = tf.tensordot(last, self.kernel[:, 0], axes=1) + self.bias
+        if self._standardise is None:
+            return local
+        shares = self._standardise.back(tf.sigmoid(local)[..., None], self._grey(images))[..., 0]
+        shares = tf.clip_by_value(shares, 1e-6, 1.0 - 1e-6)
+        return tf.math.log(shares) - tf.math.log1p(-shares)
 
     def appearance_and_logits(
         self, images: NDArray[np.uint8]
@@ -219,10 +237,8 @@ def frozen_core(classifier: Classifier, decision: Decision) -> Core:
             "risk": risk,
             "in_distribution": score <= 1.0,
             "ood_score": score,
-            # The logit is the mean of these local logits (class activation map, Zhou et al. 2016).
-            "heatmap": calibrated(
-                tf.tensordot(last, classifier.kernel[:, 0], axes=1) + classifier.bias
-            ),
+            # A class activation map (Zhou et al. 2016).
+            "heatmap": calibrated(classifier.evidence(last, images)),
         }
 
     concrete = answer.get_concrete_function()

@@ -62,10 +62,13 @@ class TrainSettings:
     """Share of the views in which a tumour, or plain tissue in its shape, was put into a scan without
     one; needs tumour masks in the dataset, and does nothing where there are none."""
 
+    inverse_propensities: bool = True
+    """Draw scans less often whose class sixteen by sixteen pixels tell: slice level and framing."""
+
     frozen: float = 0.4
     """Share of the backbone's layers, from the stem, that stay as ImageNet left them."""
 
-    standardise: bool = False
+    standardise: bool = True
     """Crop to the head and stretch grey levels before the network."""
 
     ema: float = 0.99
@@ -100,6 +103,33 @@ class TrainSettings:
     def network(self) -> str:
         """Name of the backbone that is built."""
         return "cnn" if self.recipe == "scratch" else self.backbone
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TuneSettings:
+    """Which recipe to search, and for how long."""
+
+    data: Path
+    """Dataset written by `python -m data prepare`."""
+
+    out: Path
+    """Folder of the search: its database, a run for each trial, `tune.json`. An unfinished one goes on."""
+
+    recipe: Literal["finetune", "scratch"] = "finetune"
+    """As in `train`."""
+
+    trials: int = 20
+    """Trainings in all, those of earlier calls included."""
+
+    epochs: int = 3
+    """Of each trial."""
+
+    views_per_epoch: int = 2000
+    """Of each trial."""
+
+    seed: int = 2024
+    """Of the search and of each trial."""
 
 
 @cyclopts.Parameter(name="*")

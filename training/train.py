@@ -12,7 +12,7 @@ Interrupted, the same command goes on where it stopped. About an hour on two cor
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -27,7 +27,8 @@ from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
 from training.errors import RunError
 from training.network import build_network
-from training.scans import ScanSet, load_split
+from training.propensity import inverse_propensity
+from training.scans import TEMPERING, ScanSet, load_split
 from training.settings import TrainSettings
 from training.views import RandomViews, Views
 
@@ -131,8 +132,12 @@ def train(settings: TrainSettings, console: Console) -> Path:
     validation = load_split(settings.data, Split.VAL, keep_doubtful=False, without=settings.without)
     _remember(settings, training)
     console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
+    chances = training.weights(tempering=TEMPERING)
+    if settings.inverse_propensities:
+        with console.status("Looking for scans whose class shows at a coarse glance"):
+            chances *= inverse_propensity(training, seed=settings.seed)
     with _devices(all_of_them=settings.all_devices):
-        weights = _run_stages(settings, training, validation, console)
+        weights = _run_stages(settings, training, chances, validation, console)
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
     shutil.copyfile(weights, run / WEIGHTS_FILE)
@@ -140,7 +145,11 @@ def train(settings: TrainSettings, console: Console) -> Path:
 
 
 def _run_stages(
-    settings: TrainSettings, training: ScanSet, validation: ScanSet, console: Console
+    settings: TrainSettings,
+    training: ScanSet,
+    chances: NDArray[np.float64],
+    validation: ScanSet,
+    console: Console,
 ) -> Path | None:
     """Fit each stage that is not done yet; the weights of the last, or None if there are none to fit."""
     weights: Path | None = None
@@ -150,7 +159,7 @@ def _run_stages(
         best = settings.run / f"{stage.name}.weights.h5"
         if not (settings.run / f"{stage.name}.done").exists():
             console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
-            _fit(stage, settings, training, validation, start=weights, best=best)
+            _fit(stage, settings, training, chances, validation, start=weights, best=best)
             (settings.run / f"{stage.name}.done").touch()
         weights = best
     return weights
@@ -185,6 +194,18 @@ def trained_network(run: Path) -> keras.Model:
     return network
 
 
+def lowest_loss(run: Path) -> float:
+    """The lowest validation loss of a run's last stage.
+
+    Raises:
+        RunError: it has none yet.
+    """
+    for stage in reversed(stages(read_settings(run))):
+        if losses := _past_losses(run / f"{stage.name}.csv"):
+            return min(losses)
+    raise RunError(f"{run} has not finished an epoch.")
+
+
 def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
     """Uncalibrated logits `[N]` of a whole set."""
     return network.predict(Views(scans, batch_size=64), verbose=0)[: len(scans), 0]
@@ -193,7 +214,10 @@ def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
 def _remember(settings: TrainSettings, training: ScanSet) -> None:
     """Write the run's settings, or check that they are still the same."""
     path = settings.run / SETTINGS_FILE
-    now = asdict(settings) | {"network": settings.network, "data_hash": dataset_hash(training.scans)}
+    now = asdict(settings) | {
+        "network": settings.network,
+        "data_hash": dataset_hash(training.scans),
+    }
     text = json.dumps(now, indent=2, default=str) + "\n"
     if path.exists() and path.read_text() != text:
         raise RunError(
@@ -232,6 +256,7 @@ def _fit(
     stage: Stage,
     settings: TrainSettings,
     training: ScanSet,
+    chances: NDArray[np.float64],
     validation: ScanSet,
     *,
     start: Path | None,
@@ -257,6 +282,7 @@ def _fit(
         training,
         batch_size=settings.batch_size,
         draws=settings.views_per_epoch,
+        chances=chances,
         transplants=settings.transplants,
         seed=settings.seed,
     )
@@ -318,7 +344,7 @@ def _rates(backbone: keras.Model, stage: Stage) -> dict[str, float]:
     }
 
 
-def _past_losses(epochs_file: Path) -> Iterable[float]:
+def _past_losses(epochs_file: Path) -> list[float]:
     """Validation losses of the epochs before an interruption."""
     if not epochs_file.exists():
         return []

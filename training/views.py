@@ -38,14 +38,21 @@ class Views(keras.utils.PyDataset):
 
 
 class RandomViews(Views):
-    """Random draws with replacement, both classes alike, sources by the root of their size.
+    """Random draws with replacement.
 
     Some draws are replaced by a transplant of the same class. All depends on the seed and the epoch
     alone, so that a resumed run sees what an unbroken one would have seen.
     """
 
     def __init__(
-        self, scans: ScanSet, *, batch_size: int, draws: int, transplants: float, seed: int
+        self,
+        scans: ScanSet,
+        *,
+        batch_size: int,
+        draws: int,
+        chances: NDArray[np.float64],
+        transplants: float,
+        seed: int,
     ) -> None:
         """Wrap a set.
 
@@ -53,12 +60,13 @@ class RandomViews(Views):
             scans: what to draw from.
             batch_size: scans a batch.
             draws: scans an epoch.
+            chances: `[N]`, of each scan to be drawn, up to a factor.
             transplants: share of the draws to replace, 0..1; ignored where no scan has a mask.
             seed: of the draws.
         """
         super().__init__(scans, batch_size=batch_size)
         self._draws, self._seed, self._epoch = draws, seed, 0
-        self._chances = self._weights / self._weights.sum(dtype=np.float64)
+        self._chances = chances / chances.sum()
         self._weights = np.ones(len(scans), np.float32)
         self._transplants = Transplants(scans) if transplants else None
         self._share = transplants
