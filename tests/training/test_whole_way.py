@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +17,9 @@ from PIL import Image
 from tensorflow.core.protobuf import config_pb2
 
 from data.imaging import prepare_scan, read_scan
-from data.manifest import Split, read_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES
 from training.export import BATCH_SIZES, WARMUP_FILE
 from training.metrics import report
-from training.scans import ScanSet, Views, doubtful, load_split
 
 ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
 QUICK = ["--head-epochs", "1", "--epochs", "2", "--full-size-epochs", "0"]
@@ -282,41 +279,3 @@ def test_evaluate_says_what_is_wrong(version, model, data, message):
     done = finished("training", "evaluate", *words, code=1)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_views_are_balanced_repeatable_and_from_one_split(dataset):
-    scans = load_split(dataset, Split.TRAIN, keep_doubtful=False)
-    assert {scan.split for scan in scans.scans} == {Split.TRAIN}
-    views = Views(scans, batch_size=50, draws=2000, seed=3)
-    targets = np.concatenate([views[i][1] for i in range(len(views))])
-    assert targets.mean() == pytest.approx(0.5, abs=0.05)
-    first = views[0][0].copy()
-    views.draw(1)
-    assert (views[0][0] != first).any()
-    views.draw(0)
-    assert (views[0][0] == first).all()
-
-
-def test_every_scan_is_evaluated_once_with_balancing_weights(dataset):
-    scans = load_split(dataset, Split.TRAIN, keep_doubtful=True)
-    views = Views(scans, batch_size=4)
-    images, targets, weights = (np.concatenate(part) for part in zip(*views, strict=True))
-    assert len(images) == len(scans)
-    assert weights[targets[:, 0] == 1].sum() == pytest.approx(weights[targets[:, 0] == 0].sum())
-
-
-def test_doubtful_labels_are_left_out_of_learning(dataset):
-    everything = read_manifest(dataset)
-    flags = ["", "small_mask", "ct_suspect;other", "other"]
-    scans = [replace(scan, flag=flag) for scan, flag in zip(everything, flags, strict=False)]
-    assert [doubtful(scan) for scan in scans] == [False, True, True, False]
-
-
-def test_tempering_sets_how_much_a_large_source_counts(dataset):
-    template = read_manifest(dataset)[0]
-    scans = [replace(template, source="large")] * 90 + [replace(template, source="small")] * 10
-    pixels = np.zeros((100, *IMAGE_SHAPE), np.uint8)
-    some = ScanSet(scans=scans, packed=pixels, rows=np.arange(100))
-    for tempering, share in ((0.0, 0.9), (1.0, 0.5), (0.5, 0.75)):
-        weights = some.weights(tempering=tempering)
-        assert weights[:90].sum() / weights.sum() == pytest.approx(share)
