@@ -89,7 +89,7 @@ class Appraisal:
         fitted: how calibration, thresholds and density came about.
         refusals: of images that are no brain MRI.
         localisation: of evidence maps against outlines, where there are some.
-        leave_one_source_out: what that command left in the run's folder, or None.
+        leave_one_source_out: see `left_out_figures`.
         curves: epochs of the training, by stage, numbers by column.
     """
 
@@ -115,6 +115,7 @@ def appraise(
     held_out: ScanSet,
     outlines: Path | None,
     run: Path,
+    before: Path | None,
     unfamiliar_views: int,
 ) -> Appraisal:
     """Measure a version that is about to be written.
@@ -127,6 +128,7 @@ def appraise(
         held_out: the test split.
         outlines: a SOURCE with outlines of tumours (`training.localise`), or None.
         run: folder of the training.
+        before: folder of an earlier training, to set its leave-one-source-out figures beside.
         unfamiliar_views: images of each family that is no brain MRI.
     """
     shortcut = shortcut_scores(learned, held_out)
@@ -148,7 +150,7 @@ def appraise(
             list(unfamiliar(views=unfamiliar_views)),
         ),
         localisation=_localise(core, held_out, outlines) if outlines else None,
-        leave_one_source_out=_read_json(run / LEAVE_ONE_SOURCE_OUT_FILE),
+        leave_one_source_out=left_out_figures(run, before),
         curves=read_curves(run),
     )
 
@@ -197,8 +199,17 @@ def _localise(core: Core, held_out: ScanSet, outlines: Path) -> Localisation | N
     return measure_localisation(lambda images: core(tf.constant(images))["heatmap"].numpy(), scans)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.is_file() else None
+def left_out_figures(run: Path, before: Path | None) -> dict[str, Any] | None:
+    """What `python -m training loso` left in a run's folder, if it ran.
+
+    Returns:
+        `recipe`, `rows` and `before`: the same two of the earlier run, or None.
+    """
+    path = run / LEAVE_ONE_SOURCE_OUT_FILE
+    if not path.is_file():
+        return None
+    earlier = left_out_figures(before, None) if before else None
+    return {**json.loads(path.read_text()), "before": earlier}
 
 
 def worst_errors(measured: Measured, *, count: int) -> Sequence[int]:

@@ -94,7 +94,18 @@ def _figures(card: Mapping[str, Any]) -> list[str]:
 def _leave_one_source_out(found: Mapping[str, Any] | None) -> list[str]:
     if not found:
         return ["Not measured for this version."]
-    rows = [
+    lines = [
+        "Trained without the source, tested on it; the last column is the shortcut floor, trained the "
+        "same way."
+    ]
+    for title, table in (("Now", found), ("Before", found["before"])):
+        if table:
+            lines += ["", f"{title}: {table['recipe']}.", "", *_left_out_table(table["rows"])]
+    return lines
+
+
+def _left_out_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    cells = [
         (
             row["source"],
             str(row["n"]),
@@ -102,14 +113,9 @@ def _leave_one_source_out(found: Mapping[str, Any] | None) -> list[str]:
             *(figure_text(row["report"][_COLUMNS[name]]) for name in _LEFT_OUT),
             figure_text(row["shortcut"]["auc"]),
         )
-        for row in found["rows"]
+        for row in rows
     ]
-    return [
-        f"Recipe: {found['recipe']}. Trained without the source, tested on it; the last column is the "
-        "shortcut floor, trained the same way.",
-        "",
-        *_table(("source left out", "n", "groups", *_LEFT_OUT, "AUC of the floor"), rows),
-    ]
+    return _table(("source left out", "n", "groups", *_LEFT_OUT, "AUC of the floor"), cells)
 
 
 def _thresholds(card: Mapping[str, Any]) -> list[str]:

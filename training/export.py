@@ -73,6 +73,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
         held_out=held_out,
         outlines=settings.outlines,
         run=settings.run,
+        before=settings.before,
         unfamiliar_views=settings.unfamiliar_views,
     )
     with new_version(settings.models) as (folder, version):

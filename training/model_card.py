@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -14,6 +15,7 @@ from training.calibrate import HIGH_SPECIFICITY, LOW_SENSITIVITY
 from training.familiarity import COMPONENTS, REFUSED
 from training.metrics import CALIBRATION_BINS, MacroAverage, Report
 from training.served_graph import Decision
+from training.settings import TrainSettings
 
 Card = dict[str, Any]
 
@@ -149,10 +151,13 @@ def reproduce(run: dict[str, Any], prepared: dict[str, Any]) -> list[str]:
     """The commands that make the version again, one a line, with every setting that was in force."""
     options = prepared.get("options", {})
     prepare = ["python -m data prepare SOURCE… --out prepared", *_flags(options)]
-    settings = {k: v for k, v in run.items() if k not in ("data", "run", "data_hash")}
+    flags = {field.name for field in fields(TrainSettings)} - {"data", "run"}
+    settings = {name: value for name, value in run.items() if name in flags}
     return [
         " ".join(prepare),
+        "python -m training audit --data prepared",
         " ".join(["python -m training train --data prepared --run runs/again", *_flags(settings)]),
+        "python -m training loso --data prepared --run runs/again",
         "python -m training export --run runs/again --data prepared --outlines SOURCE",
     ]
 

@@ -184,10 +184,6 @@ def build_network(
 ) -> keras.Model:
     """The whole network, from pixels to the logit of P(tumour).
 
-    A backbone from ImageNet runs in inference mode even while it is trained, so that its batch norms keep the
-    statistics of ImageNet: those of small batches, mixed from sources and distorted on purpose, would
-    be noise, and the folded graph that is served computes exactly what was trained.
-
     Args:
         backbone: one of `BACKBONES`.
         image_size: side that the 224 pixels are scaled to; smaller trains faster.
@@ -211,7 +207,7 @@ def build_network(
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
     model = build_backbone(backbone, pretrained=pretrained)
     model.name = "backbone"
-    x = model(x) if backbone == CNN else model(x, training=False)
+    x = model(x)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = layers.Dense(1, name="logit", dtype="float32")(x)

@@ -118,29 +118,34 @@ def ranking(appraisal: Appraisal) -> Figure | None:
 
 
 def left_out_sources(appraisal: Appraisal) -> Figure | None:
-    """AUC on each source that training never saw, and the shortcut floor beside it."""
-    if not appraisal.leave_one_source_out:
+    """AUC on each source that training never saw; beside it an earlier recipe's and the shortcut floor."""
+    found = appraisal.leave_one_source_out
+    if not found:
         return None
-    rows = [
-        row
-        for row in appraisal.leave_one_source_out["rows"]
-        if row["report"]["auc"]["value"] is not None
-    ]
+    rows = [row for row in found["rows"] if row["report"]["auc"]["value"] is not None]
     if not rows:
         return None
+    earlier = {row["source"]: row for row in (found["before"] or {"rows": []})["rows"]}
     drawn = _figure(7.0, 1.2 + 0.55 * len(rows))
     axes = drawn.subplots()
+    named: set[str] = set()
+
+    def mark(name: str, auc: dict[str, Any], y: float, colour: str, shape: str) -> None:
+        _interval(axes, auc, y, colour, shape, None if name in named else name)
+        named.add(name)
+
     for i, row in enumerate(rows):
-        _interval(axes, row["report"]["auc"], i - 0.12, BLUE, "o", "model" if not i else None)
-        floor = "no content (floor)" if not i else None
-        _interval(axes, row["shortcut"]["auc"], i + 0.12, ORANGE, "s", floor)
+        mark("model", row["report"]["auc"], i - 0.2, BLUE, "o")
+        if row["source"] in earlier:
+            mark("before", earlier[row["source"]]["report"]["auc"], i, GREY, "D")
+        mark("no content (floor)", row["shortcut"]["auc"], i + 0.2, ORANGE, "s")
     names = [f"{row['source']}  (n = {row['n']})" for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.invert_yaxis()
     axes.axvline(0.5, color=GREY, linewidth=0.8)
     axes.set(xlabel="AUC on the source left out, 95 % interval")
     axes.set_xlim(min(0.4, axes.get_xlim()[0]), 1.0)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     return drawn
 
 

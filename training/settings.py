@@ -173,6 +173,9 @@ class ExportSettings:
     """SOURCE with outlines of tumours (`python -m training localise --help`), to check evidence maps of
     the test split with; without it the card says that they were not checked."""
 
+    before: Path | None = None
+    """Folder of the run of an earlier recipe: its `loso` figures stand in the card beside this one's."""
+
     unfamiliar_views: int = 48
     """Images of each family that is no brain MRI, to measure how often they are refused."""
 
@@ -215,3 +218,18 @@ class LocaliseSettings:
 
     batch_size: int = 32
     """Scans a call."""
+
+
+@cyclopts.Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BenchSettings:
+    """What the benchmark measures."""
+
+    model_base_path: Path = Path("models/brain_tumor")
+    """Base path whose newest version is measured."""
+
+    data: Path | None = None
+    """Dataset written by `python -m data prepare`, to measure the input pipeline; not measured without."""
+
+    rounds: int = 7
+    """Rounds of turns; more are steadier."""

@@ -274,8 +274,11 @@ def _fit(
         network.load_weights(start)
     backbone = network.get_layer("backbone")
     if settings.recipe == "finetune":
-        for layer in backbone.layers[: int(settings.frozen * len(backbone.layers))]:
-            layer.trainable = False
+        # Batch norms keep ImageNet's statistics: those of batches mixed from sources and distorted on
+        # purpose are no scan's. `training=False` at the call would be overruled by `fit`.
+        for i, layer in enumerate(backbone.layers):
+            below = i < settings.frozen * len(backbone.layers)
+            layer.trainable = not (below or isinstance(layer, keras.layers.BatchNormalization))
     if not stage.backbone_rate:
         backbone.trainable = False
     views = RandomViews(

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import data.prepare
 from data.imaging import prepare_scan
-from data.manifest import DatasetError, Scan, Split, dataset_hash, read_manifest
+from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, read_manifest
 from data.prepare import PrepareSettings, prepare
 from data.report import crossing, describe
 
@@ -294,3 +294,32 @@ def test_without_a_usable_scan_nothing_is_written(tmp_path, console) -> None:
     with pytest.raises(DatasetError, match="None of the files is a usable scan"):
         prepare([tmp_path / "pile"], PrepareSettings(out=tmp_path / "out"), console)
     assert not (tmp_path / "out").exists()
+
+
+def test_outlines_of_tumours_are_letterboxed_as_their_scans_are(
+    pile, run_prepare, console, tmp_path
+) -> None:
+    names = sorted(path.name for path in (pile / "yes").iterdir())[:3]
+    (pile / "masks").mkdir()
+    for i, name in enumerate(names):
+        with Image.open(pile / "yes" / name) as scan:
+            wide = scan.resize((scan.width, scan.height // 2))
+        wide.save(pile / "yes" / name)
+        shape = (wide.width, wide.height) if i else (wide.height, wide.height)
+        outline = Image.new("1", shape)
+        outline.paste(1, (0, 0, shape[0] // 2, shape[1]))
+        outline.save(pile / "masks" / name)
+    (pile / "masks" / names[1]).write_bytes(b"no picture")
+    rows = [f"yes/{name},masks/{name}" for name in names]
+    (pile / "manifest.csv").write_text("\n".join(["path,mask", *rows]) + "\n")
+    scans = run_prepare(pile)
+    assert "2 outlines of tumours cannot be read or have another shape" in console.file.getvalue()
+    (kept,) = [scan for scan in scans if (tmp_path / "out" / MASKS / scan.path).exists()]
+    assert kept.origin == f"yes/{names[2]}"
+    with Image.open(tmp_path / "out" / MASKS / kept.path) as image:
+        mask = np.asarray(image)
+    assert mask.shape == (224, 224)
+    assert set(np.unique(mask)) == {0, 255}
+    expected = np.zeros((224, 224), bool)
+    expected[56:168, :112] = True  # the left half of a strip twice as wide as high
+    assert ((mask > 0) != expected).mean() < 0.02

@@ -1,5 +1,7 @@
-"""Sets of scans made in memory."""
+"""The prepared samples, and sets of scans made in memory."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +13,17 @@ from PIL import Image
 from data.labels import Label
 from data.manifest import MASKS, Scan, Split
 from training.scans import ScanSet
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The samples as `python -m data prepare` leaves them; not to be written to."""
+    out = tmp_path_factory.mktemp("prepared") / "samples"
+    command = [sys.executable, "-m", "data", "prepare", "data/samples", "--out", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return out
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 from data.imaging import prepare_scan, read_scan
 from training.augment import RandomView
 from training.efficientnet_lite import efficientnet_lite0, fold
-from training.network import build_network
+from training.network import Standardise, build_network
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,56 @@ def test_black_stays_black_in_most_of_the_background(scans):
     grey[:, 60:160, 60:160] = 0.6
     views = np.asarray(RandomView(seed=3)(grey, training=True))
     assert np.median(views[:, :12, :12]) < 0.1
+
+
+def framed(scan, *, margin, level):
+    """A scan made smaller inside black and darker: another field of view, another exposure."""
+    side = 224 - 2 * margin
+    small = Image.fromarray(scan).resize((side, side), Image.Resampling.BICUBIC)
+    canvas = np.zeros((224, 224, 3), np.uint8)
+    canvas[margin : margin + side, margin : margin + side] = np.asarray(small) * level
+    return canvas[..., :1].astype(np.float32) / 255
+
+
+def test_field_of_view_and_exposure_are_taken_out(scans):
+    standardise = Standardise(side=112)
+    plain, other = (
+        np.asarray(
+            standardise(np.stack([framed(scan, margin=margin, level=level) for scan in scans]))
+        )
+        for margin, level in ((0, 1.0), (40, 0.6))
+    )
+    assert plain.shape == other.shape == (4, 112, 112, 1)
+    assert plain.max(axis=(1, 2, 3)).min() > 0.9
+    assert np.abs(plain - other).mean() < 0.03
+
+
+def test_a_blank_image_is_left_as_it_is():
+    standardise = Standardise(side=96)
+    for level in (0.0, 0.5, 1.0):
+        got = np.asarray(standardise(np.full((1, 224, 224, 1), level, np.float32)))
+        assert np.isfinite(got).all()
+        assert np.ptp(got[:, 12:-12, 12:-12]) < 1e-3
+
+
+def test_a_map_of_the_crop_is_laid_back_over_the_whole_image():
+    image = np.zeros((1, 224, 224, 1), np.float32)
+    image[:, 20:120, 100:200] = 0.5
+    image[:, 60:76, 160:176] = 1.0
+    standardise = Standardise(side=224)
+    seen = np.asarray(standardise(image))[0, :, :, 0] > 0.9
+    cells = seen.reshape(14, 16, 14, 16).mean(axis=(1, 3))[None, :, :, None].astype(np.float32)
+    assert cells.max() > 0.5
+    back = np.asarray(standardise.back(cells, image))[0, :, :, 0]
+    assert back.shape == (14, 14)
+    rows, columns = np.indices(back.shape)
+    centre = lambda index: (index * back).sum() / back.sum() * 16 + 7.5  # noqa: E731
+    assert centre(rows) == pytest.approx(67.5, abs=5)
+    assert centre(columns) == pytest.approx(167.5, abs=5)
+    assert back[9:].max() == 0 == back[:, :5].max()
+
+
+def test_the_small_cnn_builds(scans):
+    cnn = build_network("cnn", standardised=True, image_size=96)
+    assert cnn(scans).shape == (4, 1)
+    assert cnn.count_params() < 2_000_000

@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ from PIL import Image
 from tensorflow.core.protobuf import config_pb2
 
 from data.imaging import prepare_scan, read_scan
+from data.manifest import Split, read_manifest, write_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES
+from training.__main__ import app
 from training.export import BATCH_SIZES, WARMUP_FILE
 from training.metrics import report
 
@@ -34,13 +38,6 @@ def finished(*words, code=0):
     done = subprocess.run(command(*words), capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    out = tmp_path_factory.mktemp("prepared") / "samples"
-    finished("data", "prepare", "data/samples", "--out", out)
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +85,12 @@ def version(tmp_path_factory, run, dataset, outlined):
     rows = [{"source": "elsewhere", "n": 4, "groups": 4, "report": row, "shortcut": row}]
     left_out = {"recipe": "quick", "rows": rows}
     (run / "leave_one_source_out.json").write_text(json.dumps(left_out))
+    earlier = tmp_path_factory.mktemp("runs") / "earlier"
+    earlier.mkdir()
+    (earlier / "leave_one_source_out.json").write_text(json.dumps(left_out | {"recipe": "old"}))
     models = tmp_path_factory.mktemp("models") / "brain_tumor"
     words = ["--run", run, "--data", dataset, "--models", models, "--outlines", outlined]
+    words += ["--before", earlier]
     finished("training", "export", *words, "--unfamiliar-views", "2")
     return models / "1"
 
@@ -174,11 +175,16 @@ def test_the_card_holds_what_was_measured(version, run):
     evidence = card["evidence_map"]
     assert 1 <= evidence["n"] <= 18
     assert 0 < evidence["chance"]["value"] < 1
-    assert card["leave_one_source_out"]["rows"][0]["report"]["auc"]["value"] == 0.75
+    left_out = card["leave_one_source_out"]
+    assert left_out["rows"][0]["report"]["auc"]["value"] == 0.75
+    assert (left_out["recipe"], left_out["before"]["recipe"]) == ("quick", "old")
     settings = json.loads((run / "settings.json").read_text())
     again = next(line for line in card["reproduce"] if "training train" in line)
-    assert f"--views-per-epoch {settings['views_per_epoch']}" in again
-    assert f"--image-size {settings['image_size']}" in again
+    # The command of the card is understood, and asks for the settings of the run.
+    _, bound, _ = app.parse_args(shlex.split(again)[3:], print_error=False, exit_on_error=False)
+    asked = asdict(bound.arguments["settings"])
+    ours = {name: settings[name] for name in asked if name not in ("data", "run")}
+    assert {name: asked[name] for name in ours} == ours
 
 
 def test_every_picture_of_the_card_is_there_and_shows_something(version):
@@ -279,3 +285,52 @@ def test_evaluate_says_what_is_wrong(version, model, data, message):
     done = finished("training", "evaluate", *words, code=1)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def of_two_sources(tmp_path, dataset):
+    """The dataset, each class of each split shared between the sources east and west."""
+    shutil.copytree(dataset, tmp_path / "two")
+    rows = sorted(read_manifest(dataset), key=lambda scan: (scan.split, scan.label))
+    write_manifest(
+        tmp_path / "two", [replace(r, source=("east", "west")[i % 2]) for i, r in enumerate(rows)]
+    )
+    return tmp_path / "two"
+
+
+def test_leaving_a_source_out_trains_without_it_and_tests_on_it(run, of_two_sources, tmp_path):
+    recipe = tmp_path / "run"
+    recipe.mkdir()
+    shutil.copy(run / "settings.json", recipe)
+    words = ["--run", recipe, "--data", of_two_sources, "--sources", "west"]
+    done = finished("training", "loso", *words, "--epochs", "1", "--views-per-epoch", "16")
+    assert "AUC of the floor" in done.stdout
+    (row,) = json.loads((recipe / "leave_one_source_out.json").read_text())["rows"]
+    kept = [scan for scan in read_manifest(of_two_sources) if scan.split != Split.TEST]
+    assert row["source"] == "west"
+    assert row["n"] == sum(scan.source == "west" for scan in kept)
+    for judged in (row["report"], row["shortcut"]):
+        assert judged["auc"]["low"] <= judged["auc"]["value"] <= judged["auc"]["high"]
+    settings = json.loads((recipe / "without" / "west" / "settings.json").read_text())
+    assert settings["without"] == ["west"]
+    again = finished("training", "loso", *words, "--epochs", "1", "--views-per-epoch", "16")
+    assert "Epoch" not in again.stdout, "a finished training is not repeated"
+    done = finished("training", "loso", *words[:-1], "moon", code=1)
+    assert "no source called moon" in done.stderr
+
+
+def test_a_search_goes_on_where_it_stopped_and_records_its_result(dataset, tmp_path):
+    words = ["--data", dataset, "--out", tmp_path, "--recipe", "scratch", "--epochs", "1"]
+    words += ["--views-per-epoch", "16"]
+    for trials in (1, 2):
+        done = finished("training", "tune", *words, "--trials", str(trials))
+        result = json.loads((tmp_path / "tune.json").read_text())
+        assert len(result["trials"]) == trials
+        assert ("Trial 1" in done.stdout) == (trials == 1)
+        assert ("Trial 2" in done.stdout) == (trials == 2)
+    assert result["best"]["loss"] == min(trial["loss"] for trial in result["trials"])
+    assert 2e-4 <= result["best"]["learning_rate"] <= 4e-3
+    assert f"python -m training train {result['flags']}" in " ".join(done.stdout.split())
+    settings = json.loads((tmp_path / "scratch-1" / "settings.json").read_text())
+    assert settings["recipe"] == "scratch"
+    assert settings["dropout"] == pytest.approx(result["trials"][0]["dropout"])
