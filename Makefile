@@ -45,23 +45,25 @@ lint: $(BIN)/.installed-dev ## ruff and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(BIN)/.installed ## throughput ratios, measured side by side in one run
+bench: $(BIN)/.installed ## ratios of throughput and cost, measured side by side in one run
 	$(BIN)/python -m serving bench --model-base-path $(MODELS)
+	$(BIN)/python -m training bench --model-base-path $(MODELS) \
+	  $(if $(wildcard $(DATASET)/manifest.csv),--data $(DATASET))
 
 train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try
-ifneq ($(SMOKE),)
-train: SCANS = data/samples
-train: TRAIN_OPTIONS = --head-epochs 1 --epochs 1 --full-size-epochs 1 --image-size 96 --views-per-epoch 64
-train: EXPORT_OPTIONS = --unfamiliar-views 2
-train: MODELS = runs/smoke/models/brain_tumor
-endif
-train:
 	@test -n "$(SCANS)" || { echo 'make train needs SCANS="FOLDER…", folders with yes/ and no/'; exit 2; }
 	$(BIN)/python -m data prepare $(SCANS) --out $(DATASET)
 	$(BIN)/python -m training audit --data $(DATASET)
 	$(BIN)/python -m training train --data $(DATASET) --run $(RUN) $(TRAIN_OPTIONS)
 	$(BIN)/python -m training export --run $(RUN) --data $(DATASET) --models $(MODELS) \
 	  $(if $(OUTLINES),--outlines $(OUTLINES)) $(EXPORT_OPTIONS)
+
+ifneq ($(SMOKE),)
+train: SCANS = data/samples
+train: TRAIN_OPTIONS = --head-epochs 1 --epochs 1 --full-size-epochs 1 --image-size 96 --views-per-epoch 64
+train: EXPORT_OPTIONS = --unfamiliar-views 2
+train: MODELS = runs/smoke/models/brain_tumor
+endif
 
 lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
 	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \

@@ -24,16 +24,25 @@ class RandomView(keras.layers.Layer):
     Call on float32 `[N, H, W, 1]`, 0..1; returns the same shape and range.
     """
 
-    def __init__(self, *, seed: int, name: str | None = None) -> None:
+    def __init__(self, *, seed: int, random_networks: bool = True, name: str | None = None) -> None:
+        """Make the layer.
+
+        Args:
+            seed: of all draws.
+            random_networks: let random networks remap the grey levels of some images.
+            name: of the layer.
+        """
         super().__init__(name=name, dtype="float32")  # coordinates and grey levels need it
         self._seed = random.SeedGenerator(seed)
+        self._random_networks = random_networks
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Draw the views."""
         if not training:
             return images
         images = self._move(images)
-        images = self._remap_by_network(images)
+        if self._random_networks:
+            images = self._remap_by_network(images)
         images = self._remap_grey_levels(images)
         images = self._degrade(images)
         return ops.clip(images, 0.0, 1.0)

@@ -181,6 +181,7 @@ def build_network(
     seed: int = 0,
     pretrained: bool = True,
     standardised: bool = False,
+    random_networks: bool = True,
 ) -> keras.Model:
     """The whole network, from pixels to the logit of P(tumour).
 
@@ -191,6 +192,7 @@ def build_network(
         seed: of augmentation and dropout.
         pretrained: start the backbone from ImageNet.
         standardised: crop to the head and stretch the grey levels first (see `Standardise`).
+        random_networks: part of the augmentation (see `RandomView`).
 
     Returns:
         A model from uint8 `[N, 224, 224, 3]`, RGB, to float32 `[N, 1]`, an uncalibrated logit. Its
@@ -203,7 +205,7 @@ def build_network(
         )
     else:
         x = Grey(side=image_size, name="grey")(inputs)
-    x = RandomView(seed=seed, name="random_view")(x)
+    x = RandomView(seed=seed, random_networks=random_networks, name="random_view")(x)
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
     model = build_backbone(backbone, pretrained=pretrained)
     model.name = "backbone"

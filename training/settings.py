@@ -43,13 +43,13 @@ class TrainSettings:
     backbone: Literal["efficientnet_lite0", "mobilenet_v2", "resnet50_v2"] = "efficientnet_lite0"
     """EfficientNet-Lite0 ships with the repository; for the others Keras downloads ImageNet weights."""
 
-    head_epochs: int = 2
+    head_epochs: int = 1
     """Epochs of the head alone, backbone frozen."""
 
-    epochs: int = 10
+    epochs: int = 6
     """Epochs of the whole network at `--image-size`."""
 
-    full_size_epochs: int = 2
+    full_size_epochs: int = 1
     """Epochs at the full 224 pixels at the end."""
 
     image_size: int = 160
@@ -65,8 +65,12 @@ class TrainSettings:
     inverse_propensities: bool = True
     """Draw scans less often whose class sixteen by sixteen pixels tell: slice level and framing."""
 
+    random_networks: bool = True
+    """Remap the grey levels of half of the views by a random shallow network each, so that appearance
+    tells nothing."""
+
     frozen: float = 0.4
-    """Share of the backbone's layers, from the stem, that stay as ImageNet left them."""
+    """Share of the backbone's layers, from the stem, that stay as ImageNet left them, batch norms included."""
 
     standardise: bool = True
     """Crop to the head and stretch grey levels before the network."""
