@@ -27,11 +27,15 @@ app = cyclopts.App(
     name="python -m training",
     help="""From a prepared dataset to an exported model.
 
-    The usual way, each step about as long as a coffee, a lunch, a coffee on two cores:
+    The usual way, about an hour on two cores:
 
         python -m data prepare SCANS --out prepared
+        python -m training audit --data prepared
         python -m training train --data prepared --run runs/first
         python -m training export --run runs/first --data prepared --models models/brain_tumor
+
+    Before the export, `loso` tells how well the recipe does on a source that it never saw, and the card
+    keeps the table.
 
     Every flag is also an environment variable: TRAINING_TRAIN_SEED=7 is --seed 7.
     """,

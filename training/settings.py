@@ -70,7 +70,7 @@ class TrainSettings:
     tells nothing."""
 
     frozen: float = 0.4
-    """Share of the backbone's layers, from the stem, that stay as ImageNet left them, batch norms included."""
+    """Share of the backbone's layers, from the stem, that stay as ImageNet left them."""
 
     standardise: bool = True
     """Crop to the head and stretch grey levels before the network."""
