@@ -42,6 +42,7 @@ app = cyclopts.App(
     config=cyclopts.config.Env("TRAINING_"),
 )
 console = Console()
+BENCH_DEFAULTS = BenchSettings()
 
 
 @app.command
@@ -105,7 +106,7 @@ def localise(settings: LocaliseSettings) -> None:
 
 
 @app.command
-def bench(settings: BenchSettings) -> None:
+def bench(settings: BenchSettings = BENCH_DEFAULTS) -> None:
     """CPU time of an answer beside VGG19's; the input pipeline beside an array in memory."""
     from training.bench import bench as run
 
