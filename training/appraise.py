@@ -16,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from rich.progress import track
 
+from data.label_issues import read_label_issues
 from training.bootstrap import Figure
 from training.calibrate import Score
 from training.decisions import (
@@ -82,6 +83,8 @@ class Appraisal:
     Attributes:
         held_out: the test split.
         test: the version on it.
+        test_without_issues: the version on those of the test split that the audit did not list, or None
+            where it listed none.
         validation: the version on the split that it was calibrated on.
         shortcut: the test split by a model that sees no content.
         shortcut_by_source: the same for each source.
@@ -95,6 +98,7 @@ class Appraisal:
 
     held_out: ScanSet
     test: Measured
+    test_without_issues: Report | None
     validation: Measured
     shortcut: Report
     shortcut_by_source: dict[str, Report]
@@ -137,9 +141,11 @@ def appraise(
     by_source, macro = report_by_source(
         held_out.targets, shortcut, groups, sources, called=shortcut >= 0.5
     )
+    test = measure(core, held_out, "test split")
     return Appraisal(
         held_out=held_out,
-        test=measure(core, held_out, "test split"),
+        test=test,
+        test_without_issues=_without_issues(held_out, test),
         validation=measure(core, chosen_by, "validation split"),
         shortcut=report(held_out.targets, shortcut, groups, called=shortcut >= 0.5),
         shortcut_by_source=by_source,
@@ -176,6 +182,19 @@ def measure(core: Core, scans: ScanSet, name: str) -> Measured:
         macro=macro,
         said=decisions_report(answers, targets, groups),
         said_by_source=decisions_by_source(answers, targets, groups, sources),
+    )
+
+
+def _without_issues(scans: ScanSet, measured: Measured) -> Report | None:
+    issues = read_label_issues(scans.folder)
+    kept = np.array([scan.path not in issues for scan in scans.scans])
+    if kept.all():
+        return None
+    return report(
+        measured.targets[kept],
+        measured.answers.probabilities[kept],
+        [scan.group for scan in scans.scans if scan.path not in issues],
+        called=measured.answers.called[kept],
     )
 
 

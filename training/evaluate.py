@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
+from data.label_issues import list_label_issues
 from data.labels import Label
 from data.sources import Found, find_scans
 from serving.contract import SERVING_DEFAULT
@@ -41,8 +43,9 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
 
     Returns:
         What `--json` writes: the figures of `training.metrics.Report` over all, the same by source and
-        their mean over sources, what was said (`training.decisions`), and the files that could not be
-        read.
+        their mean over sources, the same over all but the scans that `python -m training audit` listed
+        (None where it listed none), what was said (`training.decisions`), and the files that could not
+        be read.
 
     Raises:
         EvaluationError: no version there, or no readable scan among those found.
@@ -61,6 +64,11 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     by_source, macro = report_by_source(targets, probabilities, groups, sources, called=called)
     said_by_source = decisions_by_source(answers, targets, groups, sources)
     said = decisions_report(answers, targets, groups)
+    kept = ~_listed(settings.data, read)
+    without = None
+    if not kept.all():
+        of_kept = [group for group, keep in zip(groups, kept, strict=True) if keep]
+        without = report(targets[kept], probabilities[kept], of_kept, called=called[kept])
     result = {
         "model": str(settings.model),
         "data": str(settings.data),
@@ -70,6 +78,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
             for source, figures in by_source.items()
         },
         "macro_average": macro,
+        "without_label_issues": without,
         "decisions": said,
         "rejected": rejected,
         "intervals": "95 %, bootstrapped by group",
@@ -77,7 +86,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
         settings.json.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(_figures_table(whole, by_source, macro))
+    console.print(_figures_table(whole, without, by_source, macro))
     console.print(_decisions_table(said))
     for reason, count in rejected.items():
         console.print(f"{count} files could not be read: {reason}")
@@ -115,7 +124,17 @@ def _predict(
     return read, rejected, Decisions.joined(batches)
 
 
-def _figures_table(whole: Report, by_source: dict[str, Report], macro: MacroAverage) -> Table:
+def _listed(data: Path, scans: list[Found]) -> NDArray[np.bool_]:
+    """Whether the audit of the dataset, of which `data` is the whole or a split, lists each scan."""
+    suspects = {
+        issue.sha256 for folder in (data, data.parent) for issue in list_label_issues(folder)
+    }
+    return np.array([scan.stated_sha256 in suspects for scan in scans], bool)
+
+
+def _figures_table(
+    whole: Report, without: Report | None, by_source: dict[str, Report], macro: MacroAverage
+) -> Table:
     table = Table("source", "n", "groups", *SHOWN, box=box.SIMPLE_HEAD)
 
     def add(name: str, n: str, groups: str, figures: Report | MacroAverage) -> None:
@@ -123,6 +142,9 @@ def _figures_table(whole: Report, by_source: dict[str, Report], macro: MacroAver
         table.add_row(name, n, groups, *cells)
 
     add("all", str(whole["n"]), str(whole["groups"]), whole)
+    if without:
+        name = "… without probable label errors"
+        add(name, str(without["n"]), str(without["groups"]), without)
     if len(by_source) > 1:
         for name, figures in by_source.items():
             add(name, str(figures["n"]), str(figures["groups"]), figures)

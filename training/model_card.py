@@ -113,6 +113,7 @@ def build_card(
         },
         "metrics": {
             "test": appraisal.test.whole,
+            "test_without_label_issues": appraisal.test_without_issues,
             "test_by_source": appraisal.test.by_source,
             "test_mean_of_sources": appraisal.test.macro,
             "validation": appraisal.validation.whole,

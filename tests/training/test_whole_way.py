@@ -19,6 +19,7 @@ from PIL import Image
 from tensorflow.core.protobuf import config_pb2
 
 from data.imaging import prepare_scan, read_scan
+from data.label_issues import LabelIssue, write_label_issues
 from data.manifest import Split, read_manifest, write_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES
 from training.__main__ import app
@@ -271,6 +272,34 @@ def test_evaluate_writes_its_figures(version, dataset, tmp_path):
     assert sum(part["n"] for part in figures["by_source"].values()) == 36
     assert all("decisions" in part for part in figures["by_source"].values())
     assert figures["macro_average"]["sources"] == len(figures["by_source"])
+
+
+def test_figures_without_probable_label_errors_stand_beside_the_others(version, dataset, tmp_path):
+    audited = shutil.copytree(dataset, tmp_path / "audited")
+    listed = next(
+        scan
+        for scan in read_manifest(dataset)
+        if scan.split == Split.TEST and scan.label == "no_tumor"
+    )
+    issue = LabelIssue(
+        path=listed.path,
+        sha256=listed.sha256,
+        source=listed.source,
+        label=listed.label,
+        probability=0.9,
+        quality=0.1,
+    )
+    write_label_issues(audited, [issue])
+    written = tmp_path / "report.json"
+    words = ["--model", version, "--data", audited / "test", "--json", written]
+    done = finished("training", "evaluate", *words)
+    assert "without probable label errors" in done.stdout
+    figures = json.loads(written.read_text())
+    assert figures["without_label_issues"]["n"] == figures["n"] - 1
+    assert figures["without_label_issues"]["tumor"] == figures["tumor"]
+    words = ["--model", version, "--data", "data/samples", "--json", written]
+    assert "probable label errors" not in finished("training", "evaluate", *words).stdout
+    assert json.loads(written.read_text())["without_label_issues"] is None
 
 
 @pytest.mark.parametrize(
