@@ -315,6 +315,7 @@ def _fit(
         views,
         validation_data=Views(validation, batch_size=64),
         epochs=stage.epochs,
+        shuffle=False,  # the draws are random already, and in the same order after a resumption
         callbacks=[
             # Before the swap, so that a resumed fit goes on from the weights, not from their average.
             keras.callbacks.BackupAndRestore(best.parent / f"{stage.name}.backup"),
