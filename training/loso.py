@@ -31,6 +31,18 @@ from training.train import predict_logits, read_settings, train, trained_network
 
 #: Folder in the run's folder with the trainings that leave something out.
 WITHOUT: Final = "without"
+#: Settings that are named where they differ from the default; epochs and views always are.
+_NAMED: Final = (
+    "transplants",
+    "inverse_propensities",
+    "random_networks",
+    "frozen",
+    "standardise",
+    "ema",
+    "learning_rate",
+    "dropout",
+    "weight_decay",
+)
 #: Joins sources that are left out together.
 TOGETHER: Final = "+"
 
@@ -48,13 +60,12 @@ def leave_one_source_out(
         RunError: the run was not begun.
         DatasetError: no source of that name.
     """
-    of_run = read_settings(settings.run)
-    recipe = replace(
-        of_run,
-        data=settings.data,
-        views_per_epoch=settings.views_per_epoch or of_run.views_per_epoch,
-        epochs=settings.epochs or of_run.epochs,
-    )
+    shorter = {
+        name: value
+        for name in ("views_per_epoch", "epochs", "full_size_epochs")
+        if (value := getattr(settings, name)) is not None
+    }
+    recipe = replace(read_settings(settings.run), data=settings.data, **shorter)
     left_out = settings.sources or _sources(settings.data)
     rows = []
     for number, name in enumerate(left_out, start=1):
@@ -105,9 +116,17 @@ def _sources(dataset: Path) -> list[str]:
 
 
 def _in_words(recipe: TrainSettings) -> str:
+    """The recipe, and in what it differs from the default one."""
+    usual = TrainSettings(data=recipe.data, run=recipe.run)
+    other = ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name in _NAMED
+        if (value := getattr(recipe, name)) != getattr(usual, name)
+    )
     return (
-        f"{recipe.backbone}, {recipe.head_epochs} + {recipe.epochs} epochs at {recipe.image_size} pixels "
+        f"{recipe.network}, {recipe.head_epochs} + {recipe.epochs} epochs at {recipe.image_size} pixels "
         f"and {recipe.full_size_epochs} at 224, {recipe.views_per_epoch} views an epoch"
+        + (f"; {other}" if other else "")
     )
 
 

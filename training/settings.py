@@ -152,11 +152,14 @@ class LeaveOneSourceOutSettings:
     """Sources to leave out, one training each; `a+b` leaves out both at once. Each, if none is
     named."""
 
-    views_per_epoch: int = 0
-    """Fewer views than in the run, to save time; 0 for as many."""
+    views_per_epoch: int | None = None
+    """Views in an epoch, where they shall differ from the run's: fewer save time."""
 
-    epochs: int = 0
-    """Fewer epochs than in the run; 0 for as many."""
+    epochs: int | None = None
+    """Likewise, epochs of the whole network."""
+
+    full_size_epochs: int | None = None
+    """Likewise, epochs at full size."""
 
 
 @cyclopts.Parameter(name="*")
