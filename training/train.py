@@ -6,7 +6,7 @@ Three stages, each with its own cosine schedule: the new head alone; everything,
 and with learning rates that fall towards the stem; everything at full size. A stage keeps the weights
 of its best epoch by the validation loss, which weighs classes and sources as training does.
 
-Interrupted, the same command goes on where it stopped. About a quarter of an hour on two cores.
+Interrupted, the same command goes on where it stopped. About half an hour on two cores.
 """
 
 import csv
