@@ -35,6 +35,16 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | None, ...]
 
+    def admits(self, other: "TensorSpec") -> bool:
+        """Whether a tensor of the other kind is one of this kind, sizes that are open here being any."""
+        return (
+            self.dtype == other.dtype
+            and len(self.shape) == len(other.shape)
+            and all(
+                mine in (None, size) for mine, size in zip(self.shape, other.shape, strict=True)
+            )
+        )
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -42,6 +52,14 @@ class Signature:
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
+
+    def is_fulfilled_by(self, other: "Signature") -> bool:
+        """Whether who relies on this signature can be served by the other one."""
+        return (
+            self.inputs == other.inputs
+            and self.outputs.keys() == other.outputs.keys()
+            and all(spec.admits(other.outputs[name]) for name, spec in self.outputs.items())
+        )
 
 
 _IMAGES: Final = {"images": TensorSpec("uint8", (None, *IMAGE_SHAPE))}

@@ -24,6 +24,7 @@ from sklearn.metrics import roc_curve
 from sklearn.model_selection import GroupKFold
 
 from training.bootstrap import Figure, bootstrap, figure
+from training.errors import CalibrationError
 
 #: Below `low`, at most 1 tumour in 100 is missed.
 LOW_SENSITIVITY: Final = 0.99
@@ -132,10 +133,19 @@ def compare_calibrators(
         logits: `[N]`, raw, on the validation split.
         targets: `[N]`, 1 for a tumour.
         weights: `[N]`, balancing classes and sources.
-        groups: `[N]`, equal for scans that belong together; at least two groups with each class.
+        groups: `[N]`, equal for scans that belong together.
+
+    Raises:
+        CalibrationError: no part without one of the groups holds both classes.
     """
     logits, truth = np.asarray(logits, float), np.asarray(targets, float)
     folds = min(FOLDS, len(set(groups)))
+    too_few = CalibrationError(
+        f"The validation split holds scans of {len(set(groups))} patients or pictures, too few to "
+        "calibrate by. Add scans of both classes."
+    )
+    if folds < 2:
+        raise too_few
     held_out = {name: np.full(len(truth), np.nan) for name in (*CALIBRATORS, "isotonic")}
     for fit_on, score_on in GroupKFold(folds, shuffle=True, random_state=0).split(
         logits, groups=groups
@@ -147,6 +157,8 @@ def compare_calibrators(
             held_out[name][score_on] = fit(*part).probability(logits[score_on])
         steps = IsotonicRegression(out_of_bounds="clip").fit(part[0], part[1], part[2])
         held_out["isotonic"][score_on] = steps.predict(logits[score_on])
+    if np.isnan(held_out["isotonic"]).all():
+        raise too_few
     return {name: _score(values, truth, weights) for name, values in held_out.items()}
 
 

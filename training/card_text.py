@@ -61,7 +61,7 @@ def _figures(card: Mapping[str, Any]) -> list[str]:
     by_source = metrics["test_by_source"]
     rows = [_row("all", metrics["test"])]
     if without := metrics["test_without_label_issues"]:
-        rows.append(_row("all without probable label errors", without))
+        rows.append(_row("all but those that the audit lists as probably mislabelled", without))
     rows += [_row(source, figures) for source, figures in by_source.items()]
     rows.append(_row("mean of sources", metrics["test_mean_of_sources"]))
     rows.append(_row("validation split", metrics["validation"]))

@@ -15,3 +15,7 @@ class ExportError(TrainingError):
 
 class EvaluationError(TrainingError):
     """There is no such version, or nothing to measure it on."""
+
+
+class CalibrationError(TrainingError):
+    """The validation split is too small to calibrate by."""

@@ -87,6 +87,9 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
         settings.json.write_text(json.dumps(result, indent=2) + "\n")
     console.print(_figures_table(whole, without, by_source, macro))
+    if without:
+        listed = len(kept) - without["n"]
+        console.print(f"Listed by the audit of the dataset as probably mislabelled: {listed}")
     console.print(_decisions_table(said))
     for reason, count in rejected.items():
         console.print(f"{count} files could not be read: {reason}")
@@ -143,8 +146,7 @@ def _figures_table(
 
     add("all", str(whole["n"]), str(whole["groups"]), whole)
     if without:
-        name = "… without probable label errors"
-        add(name, str(without["n"]), str(without["groups"]), without)
+        add("all but listed", str(without["n"]), str(without["groups"]), without)
     if len(by_source) > 1:
         for name, figures in by_source.items():
             add(name, str(figures["n"]), str(figures["groups"]), figures)

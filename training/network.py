@@ -70,7 +70,7 @@ class Standardise(layers.Layer):
         images = ops.image.affine_transform(images, _affine(scale, left, top))
         if self.side != size:
             images = ops.image.resize(images, (self.side, self.side), antialias=True)
-        return images
+        return ops.reshape(images, (-1, self.side, self.side, 1))  # a transform forgets the shape
 
     def back(self, cells: keras.KerasTensor, images: keras.KerasTensor) -> keras.KerasTensor:
         """Lay a map of what this layer returned over what it was given.
@@ -86,7 +86,8 @@ class Standardise(layers.Layer):
         # Cell c of h has its centre at pixel (c + 0.5) S / h - 0.5; the inverse of the crop, in cells.
         cell = images.shape[1] / cells.shape[1]
         offset = lambda start: (((cell - 1) / 2 - start) / scale + 0.5) / cell - 0.5  # noqa: E731
-        return ops.image.affine_transform(cells, _affine(1 / scale, offset(left), offset(top)))
+        laid = ops.image.affine_transform(cells, _affine(1 / scale, offset(left), offset(top)))
+        return ops.reshape(laid, (-1, *cells.shape[1:]))
 
     def _stretched(self, images: keras.KerasTensor) -> keras.KerasTensor:
         pixels = images.shape[1] ** 2

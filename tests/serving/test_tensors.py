@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.contract import SIGNATURES, Signature, TensorSpec
 from serving.tensors import dtype_name, read_tensor, write_tensor
 from serving.wire import messages_pb2 as wire
 
@@ -56,3 +57,16 @@ def test_a_tensor_that_makes_no_sense_is_refused(change, message):
     change(proto)
     with pytest.raises(ValueError, match=message):
         read_tensor(proto)
+
+
+def test_a_signature_is_fulfilled_by_one_with_sizes_where_it_leaves_them_open():
+    explain = SIGNATURES["explain"]
+    sized = Signature(
+        explain.inputs, explain.outputs | {"heatmap": TensorSpec("float32", (None, 7, 7))}
+    )
+    assert explain.is_fulfilled_by(sized)
+    assert not sized.is_fulfilled_by(explain)
+    for wrong in (TensorSpec("float32", (None, 7)), TensorSpec("float64", (None, 7, 7))):
+        other = Signature(explain.inputs, explain.outputs | {"heatmap": wrong})
+        assert not explain.is_fulfilled_by(other)
+    assert not explain.is_fulfilled_by(SIGNATURES["serving_default"])

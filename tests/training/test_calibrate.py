@@ -12,6 +12,7 @@ from training.calibrate import (
     fit_temperature,
     threshold_intervals,
 )
+from training.errors import CalibrationError
 
 
 def logits_and_targets(n: int = 20_000, slope: float = 0.5, intercept: float = 1.0):
@@ -127,3 +128,10 @@ def test_the_interval_of_a_threshold_holds_it_and_narrows_with_more_groups():
         assert figure["low"] <= getattr(chosen, name) <= figure["high"]
     assert coarse["label"]["high"] - coarse["label"]["low"] > 0
     assert fine["low"]["value"] == pytest.approx(chosen.low, abs=1e-6)
+
+
+@pytest.mark.parametrize("groups", [["a"] * 4, ["a", "a", "b", "b"]])
+def test_a_validation_split_that_is_too_small_is_named(groups):
+    targets = np.array([1.0, 1.0, 0.0, 0.0])
+    with pytest.raises(CalibrationError, match="too few to calibrate by"):
+        choose_calibration(np.arange(4.0), targets, np.ones(4), groups)

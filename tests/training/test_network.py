@@ -100,16 +100,15 @@ def framed(scan, *, margin, level):
 
 
 def test_field_of_view_and_exposure_are_taken_out(scans):
-    standardise = Standardise(side=112)
-    plain, other = (
-        np.asarray(
-            standardise(np.stack([framed(scan, margin=margin, level=level) for scan in scans]))
-        )
+    full, small_and_dark = (
+        np.stack([framed(scan, margin=margin, level=level) for scan in scans])
         for margin, level in ((0, 1.0), (40, 0.6))
     )
-    assert plain.shape == other.shape == (4, 112, 112, 1)
-    assert plain.max(axis=(1, 2, 3)).min() > 0.9
-    assert np.abs(plain - other).mean() < 0.03
+    standardise = Standardise(side=112)
+    one, other = (np.asarray(standardise(images)) for images in (full, small_and_dark))
+    assert one.shape == other.shape == (4, 112, 112, 1)
+    assert one.max(axis=(1, 2, 3)).min() > 0.9
+    assert np.abs(one - other).mean() < 0.4 * np.abs(full - small_and_dark).mean()
 
 
 def test_a_blank_image_is_left_as_it_is():
