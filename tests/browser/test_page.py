@@ -232,7 +232,7 @@ def test_known_scans_get_the_right_answer(
 ) -> None:
     # Two clear cases: this is about the way to the page; how often the model errs, its card says.
     tumour = next(path for path in samples["yes"] if path.stem == "cheng_2260_glioma")
-    normal = next(path for path in samples["no"] if path.stem == "ixi012_a52")
+    normal = next(path for path in samples["no"] if path.stem == "colin27_a50")
     log = tmp_path / "log.txt"
     with running_front_end(free_port(), log, "--server", local_server.grpc) as front_end:
         page = open_page(front_end)
