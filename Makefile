@@ -8,7 +8,7 @@ REST_PORT ?= 8501
 SCANS ?=
 # A source with outlines of tumours, to check evidence maps with.
 OUTLINES ?=
-# SMOKE=1 goes the whole way on the samples in two minutes; nothing of it is worth using.
+# SMOKE=1 goes the whole way on the samples; nothing of it is worth using.
 SMOKE ?=
 DATASET ?= $(if $(SMOKE),runs/smoke/prepared,prepared)
 RUN ?= $(if $(SMOKE),runs/smoke/run,runs/latest)
