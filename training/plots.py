@@ -271,7 +271,7 @@ def training(appraisal: Appraisal) -> Figure | None:
     panels = dict(zip(("loss", "auc"), drawn.subplots(1, 2), strict=True))
     for metric, axes in panels.items():
         start = 1
-        for stage, columns in appraisal.curves.items():
+        for number, (stage, columns) in enumerate(appraisal.curves.items()):
             if metric not in columns:
                 continue
             epochs = np.arange(start, start + len(columns[metric]))
@@ -290,7 +290,7 @@ def training(appraisal: Appraisal) -> Figure | None:
             axes.axvline(start - 0.5, color="#D0D0D0", linewidth=0.8)
             axes.annotate(
                 stage.replace("_", " "),
-                (start - 0.4, 1.0),
+                (start - 0.4, 1.0 + 0.05 * (number % 2)),  # a stage may be narrower than its name
                 xycoords=("data", "axes fraction"),
                 va="bottom",
                 fontsize=7,
