@@ -10,7 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import cyclopts
 from rich.console import Console
 
+from data.imaging import ScanError
 from data.manifest import DatasetError
+from serving.versions import PublishError
 from training.errors import TrainingError
 from training.settings import (
     AuditSettings,
@@ -118,7 +120,7 @@ def main() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         app()
-    except (DatasetError, TrainingError, OSError) as error:
+    except (DatasetError, TrainingError, PublishError, ScanError, OSError) as error:
         sys.exit(f"python -m training: {error}")
 
 

@@ -142,8 +142,12 @@ def out_of_fold(
     weights = np.array([sizes[stratum] ** -0.5 for stratum in strata])
 
     probabilities = np.full(len(scans), np.nan)
+    labels = np.asarray(units.labels())
+    folds = min(folds, *(len(set(labels[tumour == which])) for which in (False, True)))
+    if folds < 2:  # too few patients or pictures of a class to judge by
+        return np.full(len(scans), 0.5)
     division = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for seen, unseen in division.split(features, tumour, units.labels()):
+    for seen, unseen in division.split(features, tumour, labels):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=_C, max_iter=500))
         model.fit(
             features[seen],

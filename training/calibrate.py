@@ -212,8 +212,8 @@ def choose_thresholds(
     low = float(middles[np.argmax(true_positive >= LOW_SENSITIVITY)])
     high = float(middles[np.flatnonzero(1 - false_positive >= HIGH_SPECIFICITY)[-1]])
     youden = float(middles[np.argmax(true_positive - false_positive)])
-    if low > high:
-        low = high = youden
+    if low > high:  # any threshold between the two fulfils both purposes
+        low = high = float(np.clip(youden, high, low))
     return Operating(low=low, label=float(np.clip(youden, low, high)), high=high)
 
 

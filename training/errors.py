@@ -10,7 +10,7 @@ class RunError(TrainingError):
 
 
 class ExportError(TrainingError):
-    """The version was not published, because its graph does not compute what was trained."""
+    """The version was not published: its dataset or its graph is not that of the training."""
 
 
 class EvaluationError(TrainingError):

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
-from data.manifest import Split, read_manifest
+from data.manifest import Split, dataset_hash, read_manifest
 from data.prepare import read_record
 from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
 from serving.versions import new_version
@@ -54,14 +54,21 @@ def export(settings: ExportSettings, console: Console) -> Path:
 
     Raises:
         RunError: the run is not finished.
-        ExportError: the graph does not compute what was trained.
+        ExportError: the dataset is not the one that was trained on, or the graph does not compute what
+            was trained.
     """
     network = trained_network(settings.run)
     run = json.loads((settings.run / SETTINGS_FILE).read_text())
     classifier = Classifier(network, read_settings(settings.run).network)
 
-    learned = load_split(settings.data, Split.TRAIN, keep_doubtful=False)
-    chosen_by = load_split(settings.data, Split.VAL, keep_doubtful=False)
+    left_out = run["without"]
+    learned = load_split(settings.data, Split.TRAIN, keep_doubtful=False, without=left_out)
+    chosen_by = load_split(settings.data, Split.VAL, keep_doubtful=False, without=left_out)
+    if dataset_hash(learned.scans) != run["data_hash"]:
+        raise ExportError(
+            f"{settings.run} was trained on another state of {settings.data}: other scans, splits or "
+            "label_issues.csv. Its test split may hold what was learnt from. Train again."
+        )
     held_out = load_split(settings.data, Split.TEST, keep_doubtful=True)
     decision, fitted = _fit(classifier, learned, chosen_by, seed=run["seed"])
     core = frozen_core(classifier, decision)

@@ -5,7 +5,8 @@
 The recipe is that of the run, which must have been begun. What is left out are a source's scans of the
 training and validation splits, and all that shows the same pictures; they are the test. The dataset's
 test split stays untouched. Calibration and thresholds come from the validation scans of the other
-sources, as in `export`. Beside each figure stands the shortcut floor, trained and tested the same way.
+sources, as in `export`. Scans whose label is doubtful, or that the audit lists, are not in the test.
+Beside each figure stands the shortcut floor, trained and tested the same way.
 """
 
 import json
@@ -19,7 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from data.manifest import Split, read_manifest
+from data.manifest import Split, dataset_hash, read_manifest
 from training.appraise import LEAVE_ONE_SOURCE_OUT_FILE
 from training.bootstrap import figure_text
 from training.calibrate import choose_calibration, choose_thresholds
@@ -67,15 +68,29 @@ def leave_one_source_out(
     }
     recipe = replace(read_settings(settings.run), data=settings.data, **shorter)
     left_out = settings.sources or _sources(settings.data)
-    rows = []
+    header = {"recipe": _in_words(recipe), "data_hash": dataset_hash(read_manifest(settings.data))}
+    path = settings.run / LEAVE_ONE_SOURCE_OUT_FILE
+    earlier = _rows_of_earlier_calls(path, header)
+    rows: list[dict[str, Any]] = []
     for number, name in enumerate(left_out, start=1):
         console.rule(f"Without {name} ({number} of {len(left_out)})")
         rows.append(_without(name, recipe, settings.run / WITHOUT / name, console))
-        result = {"recipe": _in_words(recipe), "rows": rows}
-        path = settings.run / LEAVE_ONE_SOURCE_OUT_FILE
-        path.write_text(json.dumps(result, indent=2) + "\n")
+        measured = {row["source"] for row in rows}
+        kept = [row for row in earlier if row["source"] not in measured]
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({**header, "rows": [*kept, *rows]}, indent=2) + "\n")
+        partial.replace(path)
     console.print(_table(rows))
     return rows
+
+
+def _rows_of_earlier_calls(path: Path, header: dict[str, str]) -> list[dict[str, Any]]:
+    """Of the same recipe on the same dataset; others are not to be mixed with."""
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text())
+    same = all(found.get(name) == value for name, value in header.items())
+    return list(found["rows"]) if same else []
 
 
 def _without(name: str, recipe: TrainSettings, run: Path, console: Console) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Transplants:
         Returns:
             uint8 `[224, 224, 3]`, or None where no pair fits.
         """
-        if not self._masks or not len(self._hosts):
+        # Without plain tissue to move as well, the seam alone would tell a tumour.
+        if not self._masks or not len(self._plain):
             return None
         for _ in range(tries):
             donor, packed = self._masks[generator.integers(len(self._masks))]

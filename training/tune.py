@@ -50,8 +50,9 @@ def tune(settings: TuneSettings, console: Console) -> dict[str, Any]:
         study_name=settings.recipe,
         storage=f"sqlite:///{(settings.out / DATABASE).resolve()}",
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=settings.seed),
     )
+    # Started anew with one seed, the sampler would propose the same settings again.
+    study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials))
 
     def objective(trial: optuna.Trial) -> float:
         chosen: dict[str, Any] = {
@@ -64,7 +65,8 @@ def tune(settings: TuneSettings, console: Console) -> dict[str, Any]:
         return lowest_loss(run)
 
     def record(*_: object) -> None:
-        _record(study, settings)
+        if _finished(study):
+            _record(study, settings)
 
     missing = settings.trials - len(_finished(study))
     if missing > 0:

@@ -120,3 +120,11 @@ def test_a_malformed_list_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / LABEL_ISSUES).write_text(json.dumps({"path": 1}) + "\nx\n")
     with pytest.raises(DatasetError, match=r"is malformed .* run `python -m training audit` again"):
         read_label_issues(tmp_path)
+
+
+def test_too_few_groups_to_judge_by_list_nothing() -> None:
+    scans = [
+        scan(i, Label.TUMOR if i < 6 else Label.NO_TUMOR, group=f"g{i // 6}") for i in range(12)
+    ]
+    features = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    assert (out_of_fold(features, scans, folds=5, seed=1) == 0.5).all()

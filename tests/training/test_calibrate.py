@@ -106,6 +106,17 @@ def test_thresholds_meet_where_the_classes_do_not_overlap():
     assert 0.2 < got.label <= 0.8
 
 
+def test_thresholds_keep_their_promise_where_the_classes_hardly_overlap():
+    """Between the two thresholds Youden's point may lie outside both."""
+    probabilities = np.concatenate(
+        [np.linspace(0.0, 0.3, 995), np.full(5, 0.6), [0.35], np.full(999, 0.9)]
+    )
+    targets = np.concatenate([np.zeros(1000), np.ones(1000)])
+    got = choose_thresholds(probabilities, targets, np.ones(2000))
+    assert (probabilities[targets > 0.5] >= got.low).mean() >= 0.99
+    assert (probabilities[targets < 0.5] < got.high).mean() >= 0.99
+
+
 def test_weights_decide_which_scans_count():
     probabilities = np.array([0.05, 0.5, 0.6, 0.7, 0.2, 0.3])
     targets = np.array([1, 1, 1, 1, 0, 0])

@@ -87,3 +87,11 @@ def test_tumours_go_into_scans_of_other_sources_and_plain_tissue_into_them_too(
 def test_without_masks_there_are_none(scan_set, donor):
     transplants = Transplants(scan_set(np.stack([donor, head()]), [True, False]))
     assert transplants.draw(tumour=True, generator=np.random.default_rng(0)) is None
+
+
+def test_where_no_plain_tissue_can_be_moved_no_tumour_is(scan_set, donor, region):
+    images = np.stack([donor, head(seed=2)])
+    scans = scan_set(images, [True, False], sources=["masks", "other"], masks={0: region})
+    for tumour in (True, False):
+        generator = np.random.default_rng(0)
+        assert Transplants(scans).draw(tumour=tumour, generator=generator) is None

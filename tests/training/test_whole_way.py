@@ -120,6 +120,13 @@ def test_an_unfinished_run_cannot_be_exported(tmp_path, dataset):
     assert not (tmp_path / "models").exists()
 
 
+def test_a_run_is_not_exported_with_another_dataset(run, of_two_sources, tmp_path):
+    words = ["--run", run, "--data", of_two_sources, "--models", tmp_path / "models"]
+    done = finished("training", "export", *words, code=1)
+    assert "was trained on another state" in done.stderr
+    assert not (tmp_path / "models").exists()
+
+
 def test_the_version_fulfils_the_contract(version):
     loaded = tf.saved_model.load(str(version))
     specs = lambda tensors: {  # noqa: E731
@@ -342,7 +349,12 @@ def test_leaving_a_source_out_trains_without_it_and_tests_on_it(run, of_two_sour
         assert judged["auc"]["low"] <= judged["auc"]["value"] <= judged["auc"]["high"]
     settings = json.loads((recipe / "without" / "west" / "settings.json").read_text())
     assert settings["without"] == ["west"]
+    found = json.loads((recipe / "leave_one_source_out.json").read_text())
+    found["rows"].insert(0, row | {"source": "measured before"})
+    (recipe / "leave_one_source_out.json").write_text(json.dumps(found))
     again = finished("training", "loso", *words, "--epochs", "1", "--views-per-epoch", "16")
+    rows = json.loads((recipe / "leave_one_source_out.json").read_text())["rows"]
+    assert [row["source"] for row in rows] == ["measured before", "west"]
     assert "Epoch" not in again.stdout, "a finished training is not repeated"
     done = finished("training", "loso", *words[:-1], "moon", code=1)
     assert "no source called moon" in done.stderr
@@ -358,6 +370,9 @@ def test_a_search_goes_on_where_it_stopped_and_records_its_result(dataset, tmp_p
         assert ("Trial 1" in done.stdout) == (trials == 1)
         assert ("Trial 2" in done.stdout) == (trials == 2)
     assert result["best"]["loss"] == min(trial["loss"] for trial in result["trials"])
+    assert result["trials"][0]["dropout"] != result["trials"][1]["dropout"] or (
+        result["trials"][0]["learning_rate"] != result["trials"][1]["learning_rate"]
+    ), "a resumed search proposes something new"
     assert 2e-4 <= result["best"]["learning_rate"] <= 4e-3
     assert f"python -m training train {result['flags']}" in " ".join(done.stdout.split())
     settings = json.loads((tmp_path / "scratch-1" / "settings.json").read_text())
