@@ -91,7 +91,8 @@ def frozen_features(
     from training.network import build_network
 
     network = build_network(image_size=FEATURE_SIZE)
-    extract = keras.Model(network.input, network.get_layer("features").output)
+    last = network.get_layer("dropout").input
+    extract = keras.Model(network.input, keras.layers.GlobalAveragePooling2D()(last))
     shape = (len(scans), int(extract.output.shape[-1]))
     partial = path.with_suffix(".partial")
     if not partial.exists():

@@ -21,7 +21,8 @@ _HIDDEN: int = 4
 class RandomView(keras.layers.Layer):
     """Draw one random view of each image; the identity outside training.
 
-    Call on float32 `[N, H, W, 1]`, 0..1; returns the same shape and range.
+    Call on float32 `[N, H, W, 1 + K]`, 0..1; returns the same shape and range. Grey levels of the first
+    channel change; further ones, such as an outline, are only moved with it.
     """
 
     def __init__(self, *, seed: int, random_networks: bool = True, name: str | None = None) -> None:
@@ -40,12 +41,14 @@ class RandomView(keras.layers.Layer):
         """Draw the views."""
         if not training:
             return images
-        images = self._move(images)
+        moved = self._move(images)
+        images, others = moved[..., :1], moved[..., 1:]
         if self._random_networks:
             images = self._remap_by_network(images)
         images = self._remap_grey_levels(images)
         images = self._degrade(images)
-        return ops.clip(images, 0.0, 1.0)
+        images = ops.clip(images, 0.0, 1.0)
+        return ops.concatenate([images, others], axis=-1) if moved.shape[3] > 1 else images
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape stays."""

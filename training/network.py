@@ -8,6 +8,7 @@ from keras import layers, ops
 from data.imaging import IMAGE_SIZE
 from training import efficientnet_lite
 from training.augment import RandomView
+from training.evidence import LogMeanExp, OutlineLoss
 
 LITE0: Final = "efficientnet_lite0"
 #: ITU-R 601 luma, the grey of Pillow's `convert("L")` up to rounding.
@@ -17,6 +18,8 @@ APPLICATIONS: Final = {
     "mobilenet_v2": keras.applications.MobileNetV2,
     "resnet50_v2": keras.applications.ResNet50V2,
 }
+#: The layer that crops or scales to the network's size.
+FRAMED: Final = "framed"
 #: Trained from random weights, not from ImageNet.
 CNN: Final = "cnn"
 BACKBONES: Final = (LITE0, *APPLICATIONS, CNN)
@@ -24,34 +27,31 @@ _CNN_FILTERS: Final = (32, 64, 128, 256, 256)
 
 
 class Grey(layers.Layer):
-    """uint8 or float `[N, H, W, 3]`, 0..255 → grey float32 `[N, S, S, 1]`, 0..1.
+    """uint8 or float `[N, H, W, 3]`, 0..255 → grey float32 `[N, H, W, 1]`, 0..1.
 
     Colour holds nothing of an MRI scan, only of the program that saved it.
     """
 
-    def __init__(self, *, side: int, name: str | None = None) -> None:
+    def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name=name, dtype="float32")  # coordinates and grey levels need it
-        self.side = side
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Weigh the colours, then scale if asked."""
+        """Weigh the colours."""
         red, green, blue = (images[..., i : i + 1] for i in range(3))
         to_float = lambda channel, weight: ops.cast(channel, "float32") * (weight / 255.0)  # noqa: E731
-        grey = to_float(red, LUMA[0]) + to_float(green, LUMA[1]) + to_float(blue, LUMA[2])
-        if self.side != images.shape[1]:
-            grey = ops.image.resize(grey, (self.side, self.side), antialias=True)
-        return grey
+        return to_float(red, LUMA[0]) + to_float(green, LUMA[1]) + to_float(blue, LUMA[2])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """One channel, of the side asked for."""
-        return (input_shape[0], self.side, self.side, 1)
+        """One channel."""
+        return (*input_shape[:3], 1)
 
 
 class Standardise(layers.Layer):
     """Crop to the head and stretch its grey levels: field of view, border and exposure tell the source.
 
-    Call on grey float32 `[N, S, S, 1]`, 0..1; returns `[N, side, side, 1]`, 0..1, in which the square
-    around the head, with a margin of 4 %, fills the image and the brightest 0.5 % of the pixels are 1.
+    Call on grey float32 `[N, S, S, 1 + K]`, 0..1; returns `[N, side, side, 1 + K]`, 0..1, in which the
+    square around the head, with a margin of 4 %, fills the image and the brightest 0.5 % of the pixels of
+    the first channel are 1. Further channels are cropped alike, but not stretched.
     """
 
     AIR: Final = 0.1
@@ -64,13 +64,14 @@ class Standardise(layers.Layer):
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Stretch, crop, scale."""
-        size = images.shape[1]
-        images = self._stretched(images)
-        scale, left, top = self._squares(images)
+        size, channels = images.shape[1], images.shape[3]
+        grey = self._stretched(images[..., :1])
+        scale, left, top = self._squares(grey)
+        images = ops.concatenate([grey, images[..., 1:]], axis=-1) if channels > 1 else grey
         images = ops.image.affine_transform(images, _affine(scale, left, top))
         if self.side != size:
             images = ops.image.resize(images, (self.side, self.side), antialias=True)
-        return ops.reshape(images, (-1, self.side, self.side, 1))  # a transform forgets the shape
+        return ops.reshape(images, (-1, self.side, self.side, channels))  # a transform forgets the shape
 
     def back(self, cells: keras.KerasTensor, images: keras.KerasTensor) -> keras.KerasTensor:
         """Lay a map of what this layer returned over what it was given.
@@ -106,8 +107,8 @@ class Standardise(layers.Layer):
         return scale, (left + right) / 2 - scale * centre, (top + bottom) / 2 - scale * centre
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """One channel, of the side asked for."""
-        return (input_shape[0], self.side, self.side, 1)
+        """Of the side asked for."""
+        return (input_shape[0], self.side, self.side, input_shape[3])
 
 
 def _affine(
@@ -183,6 +184,7 @@ def build_network(
     pretrained: bool = True,
     standardised: bool = False,
     random_networks: bool = True,
+    pooling: str = "mean",
 ) -> keras.Model:
     """The whole network, from pixels to the logit of P(tumour).
 
@@ -194,24 +196,51 @@ def build_network(
         pretrained: start the backbone from ImageNet.
         standardised: crop to the head and stretch the grey levels first (see `Standardise`).
         random_networks: part of the augmentation (see `RandomView`).
+        pooling: `mean` or `log_mean_exp`, from the cells' logits to the scan's.
 
     Returns:
         A model from uint8 `[N, 224, 224, 3]`, RGB, to float32 `[N, 1]`, an uncalibrated logit. Its
-        sub-model is the layer `backbone`; `features` are the pooled float32 `[N, C]`.
+        sub-model is the layer `backbone`; `evidence` are the cells' logits, float32 `[N, h, w, 1]`.
     """
     inputs = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
     if standardised:
-        x = Standardise(side=image_size, name="standardise")(
-            Grey(side=IMAGE_SIZE, name="grey")(inputs)
-        )
+        framed: layers.Layer = Standardise(side=image_size, name=FRAMED)
     else:
-        x = Grey(side=image_size, name="grey")(inputs)
+        framed = layers.Resizing(image_size, image_size, antialias=True, dtype="float32", name=FRAMED)
+    x = framed(Grey(name="grey")(inputs))
     x = RandomView(seed=seed, random_networks=random_networks, name="random_view")(x)
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
     model = build_backbone(backbone, pretrained=pretrained)
     model.name = "backbone"
-    x = model(x)
-    x = layers.GlobalAveragePooling2D(name="features")(x)
-    x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
-    x = layers.Dense(1, name="logit", dtype="float32")(x)
-    return keras.Model(inputs, x, name="tumour_network")
+    x = layers.SpatialDropout2D(dropout, seed=seed, name="dropout")(model(x))
+    x = layers.Dense(1, name="evidence", dtype="float32")(x)
+    pool = LogMeanExp if pooling == "log_mean_exp" else layers.GlobalAveragePooling2D
+    return keras.Model(inputs, pool(name="logit")(x), name="tumour_network")
+
+
+def taught_by_outlines(
+    network: keras.Model, *, backbone: str, weight: float, guessed: float = 0.0
+) -> keras.Model:
+    """The same network, sharing its weights, with a loss on local evidence where outlines are known.
+
+    Args:
+        network: from `build_network`.
+        backbone: its name.
+        weight: of that loss beside the label's.
+
+    Returns:
+        A model from images as before, outlines, uint8 `[N, 224, 224, 1]`, 255 where a tumour is, and
+        float32 `[N, 1]`, 1 where the outline is known, to the logit. Outlines are cropped and moved as
+        the images are.
+    """
+    outlines = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), dtype="uint8", name="outlines")
+    outlined = keras.Input((1,), name="outlined")
+    layer = network.get_layer
+    white = ops.cast(outlines, "float32") / 255.0
+    x = ops.concatenate([layer("grey")(network.inputs[0]), white], axis=-1)
+    x = layer("random_view")(layer(FRAMED)(x))
+    x, moved = x[..., :1], x[..., 1:]
+    x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
+    x = layer("evidence")(layer("dropout")(layer("backbone")(x)))
+    x = OutlineLoss(weight=weight, guessed=guessed, name="outline_loss")(x, moved, outlined)
+    return keras.Model([network.inputs[0], outlines, outlined], layer("logit")(x))

@@ -68,7 +68,7 @@ def inverse_propensity(scans: ScanSet, *, seed: int) -> NDArray[np.float64]:
 
 def _coarse_views(scans: ScanSet) -> NDArray[np.float32]:
     """Heads filling the image, at `COARSE` pixels: `[N, COARSE²]`, 0..1."""
-    grey, standardise = Grey(side=scans.packed.shape[1]), Standardise(side=COARSE)
+    grey, standardise = Grey(), Standardise(side=COARSE)
     starts = range(0, len(scans), _BATCH)
     batches = [np.arange(start, min(start + _BATCH, len(scans))) for start in starts]
     views = [np.asarray(standardise(grey(scans.images(batch)))) for batch in batches]

@@ -28,7 +28,7 @@ from serving.contract import (
 from training.calibrate import Calibration, Operating
 from training.efficientnet_lite import fold
 from training.familiarity import Density
-from training.network import LITE0, Standardise, normalise
+from training.network import FRAMED, LITE0, Standardise, normalise
 
 Tensors = dict[str, tf.Tensor]
 Core = Callable[[tf.Tensor], Tensors]
@@ -53,14 +53,13 @@ class Classifier:
         self._name = backbone
         # All that comes before the random views, which serving has none of.
         self._prepare = keras.Model(network.inputs[0], network.get_layer("random_view").input)
-        self._standardise = next(
-            (layer for layer in network.layers if isinstance(layer, Standardise)), None
-        )
-        if self._standardise:
-            self._grey = keras.Model(network.inputs[0], self._standardise.input)
+        framed = network.get_layer(FRAMED)
+        self._standardise = framed if isinstance(framed, Standardise) else None
+        self._grey = keras.Model(network.inputs[0], network.get_layer("grey").output)
         folded = fold(trained) if backbone == LITE0 else trained
         self._maps = keras.Model(folded.inputs[0], [_middle(folded, backbone), folded.outputs[0]])
-        kernel, bias = network.get_layer("logit").get_weights()
+        kernel, bias = network.get_layer("evidence").get_weights()
+        self._pool = network.get_layer("logit")
         self.kernel = tf.constant(kernel)
         self.bias = tf.constant(bias)
 
@@ -73,21 +72,25 @@ class Classifier:
         return middle, last
 
     def logits(self, last: tf.Tensor) -> tf.Tensor:
-        """Raw logits `[N]` of last maps: the mean of the map, then the dense layer."""
-        return tf.matmul(tf.reduce_mean(last, axis=[1, 2]), self.kernel)[:, 0] + self.bias
+        """Raw logits `[N]` of last maps: the local logits, pooled."""
+        return self._pool(self._local(last)[..., None])[:, 0]
 
     def evidence(self, last: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-        """Where in an image the logit comes from, `[N, h, w]`: local logits, whose mean is the logit.
+        """Where in an image the logit comes from, `[N, h, w]`: local logits, which are pooled into it.
 
         The network sees the head cropped; the map is of the image as it was sent, next to no evidence
         outside the crop.
         """
-        local = tf.tensordot(last, self.kernel[:, 0], axes=1) + self.bias
+        local = self._local(last)
         if self._standardise is None:
             return local
         shares = self._standardise.back(tf.sigmoid(local)[..., None], self._grey(images))[..., 0]
         shares = tf.clip_by_value(shares, 1e-6, 1.0 - 1e-6)
         return tf.math.log(shares) - tf.math.log1p(-shares)
+
+    def _local(self, last: tf.Tensor) -> tf.Tensor:
+        """Logit of each cell, `[N, h, w]`."""
+        return tf.tensordot(last, self.kernel[:, 0], axes=1) + self.bias
 
     def appearance_and_logits(
         self, images: NDArray[np.uint8]

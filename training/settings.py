@@ -58,6 +58,32 @@ class TrainSettings:
     views_per_epoch: int = 4000
     """Random views drawn in an epoch, both classes alike, sources by the root of their size."""
 
+    lesions: float = 0.4
+    """Share of the positive views that are normal scans with a drawn lesion."""
+
+    decoys: float = 0.3
+    """Share of the negative views that are given what is no tumour: spots, shading, a bulge."""
+
+    styles: float = 0.3
+    """Share of the views that are given the grey levels of another scan."""
+
+    jpeg: float = 0.3
+    """Share of the views that are compressed as JPEG."""
+
+    closeups: float = 0.0
+    """Share of the views, of those where the place of a tumour is known, that are cut down to a part of
+    the head."""
+
+    guessed: float = 0.0
+    """temp"""
+
+    outline_weight: float = 0.5
+    """Weight of the loss on local evidence where a tumour's outline is known, beside the label's; 0 for
+    none."""
+
+    pooling: Literal["log_mean_exp", "mean"] = "log_mean_exp"
+    """From local evidence to the logit of a scan."""
+
     transplants: float = 0.0
     """Share of the views in which a tumour, or plain tissue in its shape, was put into a scan without
     one; needs tumour masks in the dataset, and does nothing where there are none. 0.25 neither helped

@@ -26,13 +26,15 @@ from rich.console import Console
 from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
 from training.errors import RunError
-from training.network import build_network
+from training.alterations import Shares
+from training.network import build_network, taught_by_outlines
 from training.propensity import inverse_propensity
 from training.scans import TEMPERING, ScanSet, load_split
 from training.settings import TrainSettings
 from training.views import RandomViews, Views
 
 #: File names inside a run's folder.
+_SHARES: Final = tuple(field.name for field in fields(Shares))
 SETTINGS_FILE: Final = "settings.json"
 WEIGHTS_FILE: Final = "trained.weights.h5"
 
@@ -189,7 +191,12 @@ def trained_network(run: Path) -> keras.Model:
     if not weights.exists():
         raise RunError(f"{weights} is missing. Finish the run with `python -m training train`.")
     settings = read_settings(run)
-    network = build_network(settings.network, pretrained=False, standardised=settings.standardise)
+    network = build_network(
+        settings.network,
+        pretrained=False,
+        standardised=settings.standardise,
+        pooling=settings.pooling,
+    )
     network.load_weights(weights)
     return network
 
@@ -208,7 +215,8 @@ def lowest_loss(run: Path) -> float:
 
 def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
     """Uncalibrated logits `[N]` of a whole set."""
-    return network.predict(Views(scans, batch_size=64), verbose=0)[: len(scans), 0]
+    batches = np.array_split(np.arange(len(scans)), -(-len(scans) // 64))
+    return np.concatenate([network.predict_on_batch(scans.images(which)) for which in batches])[:, 0]
 
 
 def _remember(settings: TrainSettings, training: ScanSet) -> None:
@@ -270,6 +278,7 @@ def _fit(
         pretrained=start is None,
         standardised=settings.standardise,
         random_networks=settings.random_networks,
+        pooling=settings.pooling,
     )
     if start is not None:
         network.load_weights(start)
@@ -284,7 +293,7 @@ def _fit(
         batch_size=settings.batch_size,
         draws=settings.views_per_epoch,
         chances=chances,
-        transplants=settings.transplants,
+        shares=Shares(**{name: getattr(settings, name) for name in _SHARES}),
         seed=settings.seed,
     )
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -302,7 +311,8 @@ def _fit(
         use_ema=settings.ema > 0,
         ema_momentum=settings.ema or 0.99,
     )
-    network.compile(
+    taught = taught_by_outlines(network, backbone=settings.network, weight=settings.outline_weight, guessed=settings.guessed)
+    taught.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
         weighted_metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
@@ -311,7 +321,7 @@ def _fit(
     averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if settings.ema else []
     epochs_file = best.parent / f"{stage.name}.csv"
     past = _past_losses(epochs_file)
-    network.fit(
+    taught.fit(
         views,
         validation_data=Views(validation, batch_size=64),
         epochs=stage.epochs,

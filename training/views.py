@@ -6,15 +6,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training.alterations import Alterations, Shares
 from training.scans import TEMPERING, ScanSet
-from training.transplant import Transplants
+
+#: Images, outlines, whether these are known; targets; weights.
+Batch = tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any], NDArray[Any]]
 
 
 class Views(keras.utils.PyDataset):
     """Every scan of a set once, in order, weighted by class and source.
 
-    Each batch is uint8 `[B, 224, 224, 3]`, float32 `[B, 1]` targets and float32 `[B]` weights; the last
-    one is filled up with scans of weight 0.
+    Each batch is, for `training.network.taught_by_outlines`, uint8 `[B, 224, 224, 3]` images, uint8
+    `[B, 224, 224, 1]` outlines (255 where a tumour is) and float32 `[B, 1]`, 1 where the outline is
+    known; then float32 `[B, 1]` targets and float32 `[B]` weights. The last one is filled up with scans
+    of weight 0. Here, where nothing is learnt, no outline is known.
     """
 
     def __init__(self, scans: ScanSet, *, batch_size: int) -> None:
@@ -27,21 +32,28 @@ class Views(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size)
 
-    def __getitem__(self, batch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def __getitem__(self, batch: int) -> Batch:
         which = self._order[batch * self._batch_size :][: self._batch_size]
         missing = self._batch_size - len(which)
         # Devices that share a batch need it whole: what fills up the last one weighs nothing.
         which = np.pad(which, (0, missing), mode="edge")
         weights = self._weights[which]
         weights[self._batch_size - missing :] = 0.0
-        return self._scans.images(which), self._targets[which], weights
+        return self._inputs(batch, which), self._targets[which], weights
+
+    def _inputs(
+        self, batch: int, which: NDArray[np.int_]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        images = self._scans.images(which)
+        # All known to be empty: no part of the loss on outlines is guessed, and none is learnt from.
+        return images, np.zeros_like(images[..., :1]), np.zeros((len(which), 1), np.float32)
 
 
 class RandomViews(Views):
-    """Random draws with replacement.
+    """Random draws with replacement, altered (see `training.alterations`).
 
-    Some draws are replaced by a transplant of the same class. All depends on the seed and the epoch
-    alone, so that a resumed run sees what an unbroken one would have seen.
+    All depends on the seed and the epoch alone, so that a resumed run sees what an unbroken one would
+    have seen.
     """
 
     def __init__(
@@ -51,7 +63,7 @@ class RandomViews(Views):
         batch_size: int,
         draws: int,
         chances: NDArray[np.float64],
-        transplants: float,
+        shares: Shares,
         seed: int,
     ) -> None:
         """Wrap a set.
@@ -61,15 +73,14 @@ class RandomViews(Views):
             batch_size: scans a batch.
             draws: scans an epoch.
             chances: `[N]`, of each scan to be drawn, up to a factor.
-            transplants: share of the draws to replace, 0..1; ignored where no scan has a mask.
+            shares: how many of the draws are altered how.
             seed: of the draws.
         """
         super().__init__(scans, batch_size=batch_size)
         self._draws, self._seed, self._epoch = draws, seed, 0
         self._chances = chances / chances.sum()
         self._weights = np.ones(len(scans), np.float32)
-        self._transplants = Transplants(scans) if transplants else None
-        self._share = transplants
+        self._alterations = Alterations(scans, self._chances, shares)
         self.draw(epoch=0)
 
     def draw(self, epoch: int) -> None:
@@ -78,12 +89,15 @@ class RandomViews(Views):
         generator = np.random.default_rng([self._seed, epoch])
         self._order = generator.choice(len(self._scans), size=self._draws, p=self._chances)
 
-    def __getitem__(self, batch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        images, targets, weights = super().__getitem__(batch)
-        if self._transplants:
-            generator = np.random.default_rng([self._seed, self._epoch, batch])
-            for i in np.flatnonzero(generator.random(len(images)) < self._share):
-                made = self._transplants.draw(tumour=targets[i, 0] > 0.5, generator=generator)
-                if made is not None:
-                    images[i] = made
-        return images, targets, weights
+    def _inputs(
+        self, batch: int, which: NDArray[np.int_]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        images, outlines, outlined = super()._inputs(batch, which)
+        generator = np.random.default_rng([self._seed, self._epoch, batch])
+        for i, scan in enumerate(which):
+            view = self._alterations.view(scan, images[i], generator)
+            images[i] = view.pixels
+            if view.outline is not None:
+                outlines[i, ..., 0] = view.outline * np.uint8(255)
+                outlined[i] = 1.0
+        return images, outlines, outlined

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from training.alterations import Shares
 from training.propensity import coarse_propensity, inverse_propensity
 from training.views import RandomViews, Views
 
@@ -16,12 +17,12 @@ def some(scan_set):
 
 def random_views(scans, chances=None, *, draws=2000):
     chances = scans.weights() if chances is None else chances
-    return RandomViews(scans, batch_size=50, draws=draws, chances=chances, transplants=0.5, seed=3)
+    return RandomViews(scans, batch_size=50, draws=draws, chances=chances, shares=Shares(transplants=0.5), seed=3)
 
 
 def seen(views):
     """Which scans an epoch shows, by their grey."""
-    return np.concatenate([views[i][0][:, 0, 0, 0] // 8 for i in range(len(views))])
+    return np.concatenate([views[i][0][0][:, 0, 0, 0] // 8 for i in range(len(views))])
 
 
 def test_draws_are_balanced_and_repeatable(some):
@@ -45,7 +46,10 @@ def test_draws_follow_the_chances(some):
 
 def test_every_scan_is_validated_once_with_balancing_weights(some):
     views = Views(some, batch_size=16)
-    images, targets, weights = (np.concatenate(part) for part in zip(*views, strict=True))
+    inputs, targets, weights = zip(*views, strict=True)
+    images, _, outlined = (np.concatenate(part) for part in zip(*inputs, strict=True))
+    targets, weights = np.concatenate(targets), np.concatenate(weights)
+    assert not outlined.any(), "nothing is learnt from them"
     assert len(images) == 32, "devices that share a batch need it whole"
     counted = weights > 0
     assert sorted(images[counted, 0, 0, 0] // 8) == list(range(30))
@@ -62,7 +66,7 @@ def test_a_resumed_epoch_sees_the_same_transplants(scan_set):
     images[0, mask] = 250
     scans = scan_set(images, np.arange(8) < 1, masks={0: mask})
     chances = (scans.targets > 0.5).astype(float)  # but for transplants, all draws are scan 0
-    one, again = (random_views(scans, chances, draws=50)[0][0] for _ in range(2))
+    one, again = (random_views(scans, chances, draws=50)[0][0][0] for _ in range(2))
     assert (one == again).all()
     changed = (one != images[0]).any(axis=(1, 2, 3))
     assert 10 < changed.sum() < 40

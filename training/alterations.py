@@ -1,0 +1,158 @@
+"""What is done to a drawn scan before it reaches the network, on the CPU and in raw pixels."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.lesions import draw_decoy, draw_lesion
+from training.recompress import recompress
+from training.scans import ScanSet
+from training.styles import mix_style
+from training.transplant import Transplants, content_box
+
+#: JPEG qualities from visible blocks to next to none.
+_QUALITIES = (25, 95)
+#: Tries to draw a lesion before the scan is left as it is.
+_TRIES = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How many of the drawn views are altered how, each 0..1.
+
+    Attributes:
+        lesions: of the positives, replaced by a normal scan with a drawn lesion.
+        decoys: of the negatives, given what is no tumour.
+        transplants: of all, replaced by a transplant of the same class.
+        styles: of all, given the grey levels of another scan.
+        jpeg: of all, compressed.
+        closeups: of those whose tumour's place, or lack of one, is known: cut down to a part of the head.
+    """
+
+    lesions: float = 0.0
+    decoys: float = 0.0
+    transplants: float = 0.0
+    styles: float = 0.0
+    jpeg: float = 0.0
+    closeups: float = 0.0
+
+
+@dataclass(kw_only=True)
+class View:
+    """A drawn scan on its way to the network.
+
+    Attributes:
+        pixels: uint8 `[H, W, 3]`.
+        outline: bool `[H, W]`, where the tumour is; None where that is not known.
+    """
+
+    pixels: NDArray[np.uint8]
+    outline: NDArray[np.bool_] | None
+
+
+class Alterations:
+    """Alterations within one set of scans."""
+
+    def __init__(self, scans: ScanSet, chances: NDArray[np.float64], shares: Shares) -> None:
+        """Find what can be altered into what.
+
+        Args:
+            scans: the training split.
+            chances: `[N]`, of each scan to be drawn; normal scans that lesions are drawn into are
+                chosen by them too.
+            shares: see there.
+        """
+        self._scans, self._shares = scans, shares
+        self._is_tumour = scans.targets > 0.5
+        self._hosts = np.flatnonzero(~self._is_tumour & (chances > 0))
+        self._host_chances = chances[self._hosts] / chances[self._hosts].sum()
+        self._outlines = {
+            i: np.packbits(_read_mask(path))
+            for i in range(len(scans))
+            if (path := scans.mask_file(i)) is not None
+        }
+        self._transplants = Transplants(scans) if shares.transplants else None
+
+    def view(
+        self, scan: int, pixels: NDArray[np.uint8], generator: np.random.Generator
+    ) -> View:
+        """Alter one drawn scan; its class stays."""
+        tumour = bool(self._is_tumour[scan])
+        made = View(pixels=pixels, outline=self._outline(scan, pixels, tumour=tumour))
+        chance = generator.random(6)
+        if tumour and chance[0] < self._shares.lesions:
+            made = self._with_lesion(generator) or made
+        elif not tumour and chance[1] < self._shares.decoys:
+            decoy = draw_decoy(pixels, generator)
+            if decoy is not None:
+                made.pixels = decoy
+        elif self._transplants and chance[2] < self._shares.transplants:
+            moved = self._transplants.draw(tumour=tumour, generator=generator)
+            if moved is not None:
+                made = View(pixels=moved, outline=None if tumour else _nothing(pixels))
+        if made.outline is not None and chance[5] < self._shares.closeups:
+            made = close_up(made, generator)
+        if chance[3] < self._shares.styles:
+            other = self._scans.images(generator.integers(len(self._scans), size=1))[0]
+            made.pixels = mix_style(made.pixels, other, float(generator.uniform(0.3, 1.0)))
+        if chance[4] < self._shares.jpeg:
+            made.pixels = recompress(made.pixels, int(generator.integers(*_QUALITIES)))
+        return made
+
+    def _outline(
+        self, scan: int, pixels: NDArray[np.uint8], *, tumour: bool
+    ) -> NDArray[np.bool_] | None:
+        if not tumour:
+            return _nothing(pixels)
+        packed = self._outlines.get(scan)
+        if packed is None:
+            return None
+        return np.unpackbits(packed).reshape(pixels.shape[:2]).astype(bool)
+
+    def _with_lesion(self, generator: np.random.Generator) -> View | None:
+        if not len(self._hosts):
+            return None
+        for _ in range(_TRIES):
+            host = generator.choice(self._hosts, size=1, p=self._host_chances)
+            drawn = draw_lesion(self._scans.images(host)[0], generator)
+            if drawn is not None:
+                return View(pixels=drawn[0], outline=drawn[1])
+        return None
+
+
+def close_up(view: View, generator: np.random.Generator) -> View:
+    """Cut a square out of a head, around the tumour if there is one: what lies in it, not the whole
+    slice, must tell.
+
+    Args:
+        view: its outline is known.
+        generator: of the square's place and size, 35 to 80 % of the head's.
+    """
+    left, top, right, bottom = content_box(view.pixels[..., 1].astype(np.float32))
+    size = max(right - left, bottom - top)
+    side = int(size * generator.uniform(0.35, 0.8))
+    inside = np.argwhere(view.outline)
+    if len(inside):
+        side = max(side, int(1.3 * np.ptp(inside, axis=0).max()) + 1)
+        y, x = inside[generator.integers(len(inside))]
+    else:
+        y = generator.integers(top + side // 4, max(top + side // 4 + 1, bottom - side // 4))
+        x = generator.integers(left + side // 4, max(left + side // 4 + 1, right - side // 4))
+    start = np.array([y, x]) - (side * generator.uniform(0.3, 0.7, 2)).astype(int)
+    rows, columns = (slice(max(0, a), max(0, a) + side) for a in start)
+    shape = view.pixels.shape[1::-1]
+    pixels = cv2.resize(view.pixels[rows, columns], shape, interpolation=cv2.INTER_CUBIC)
+    part = view.outline[rows, columns].astype(np.uint8)  # type: ignore[index]
+    return View(pixels=pixels, outline=cv2.resize(part, shape, interpolation=cv2.INTER_NEAREST) > 0)
+
+
+def _nothing(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.zeros(pixels.shape[:2], bool)
+
+
+def _read_mask(path: object) -> NDArray[np.bool_]:
+    with Image.open(path) as mask:  # type: ignore[arg-type]
+        return np.asarray(mask) > 127
