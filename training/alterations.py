@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from training.lesions import draw_decoy, draw_lesion
 from training.recompress import recompress
-from training.scans import ScanSet
+from training.reformat import Reformats
+from training.scans import ScanSet, read_outline
 from training.styles import mix_style
 from training.transplant import Transplants, content_box
 
@@ -29,6 +29,7 @@ class Shares:
         transplants: of all, replaced by a transplant of the same class.
         styles: of all, given the grey levels of another scan.
         jpeg: of all, compressed.
+        reformats: of all, replaced by a cut through a volume; of the hosts of lesions too.
         closeups: of those whose tumour's place, or lack of one, is known: cut down to a part of the head.
     """
 
@@ -38,6 +39,7 @@ class Shares:
     styles: float = 0.0
     jpeg: float = 0.0
     closeups: float = 0.0
+    reformats: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -56,7 +58,14 @@ class View:
 class Alterations:
     """Alterations within one set of scans."""
 
-    def __init__(self, scans: ScanSet, chances: NDArray[np.float64], shares: Shares) -> None:
+    def __init__(
+        self,
+        scans: ScanSet,
+        chances: NDArray[np.float64],
+        shares: Shares,
+        *,
+        volumes: ScanSet | None = None,
+    ) -> None:
         """Find what can be altered into what.
 
         Args:
@@ -64,17 +73,19 @@ class Alterations:
             chances: `[N]`, of each scan to be drawn; normal scans that lesions are drawn into are
                 chosen by them too.
             shares: see there.
+            volumes: the same split with its doubtful scans, so that its volumes are whole.
         """
         self._scans, self._shares = scans, shares
         self._is_tumour = scans.targets > 0.5
         self._hosts = np.flatnonzero(~self._is_tumour & (chances > 0))
         self._host_chances = chances[self._hosts] / chances[self._hosts].sum()
         self._outlines = {
-            i: np.packbits(_read_mask(path))
+            i: np.packbits(read_outline(path))
             for i in range(len(scans))
             if (path := scans.mask_file(i)) is not None
         }
         self._transplants = Transplants(scans) if shares.transplants else None
+        self._reformats = Reformats(volumes) if volumes and shares.reformats else None
 
     def view(
         self, scan: int, pixels: NDArray[np.uint8], generator: np.random.Generator
@@ -82,8 +93,13 @@ class Alterations:
         """Alter one drawn scan; its class stays."""
         tumour = bool(self._is_tumour[scan])
         made = View(pixels=pixels, outline=self._outline(scan, pixels, tumour=tumour))
-        chance = generator.random(6)
-        if tumour and chance[0] < self._shares.lesions:
+        chance = generator.random(7)
+        cut = None
+        if self._reformats and chance[6] < self._shares.reformats:
+            cut = self._reformats.draw(tumour=tumour, generator=generator)
+        if cut is not None:
+            made = View(pixels=cut[0], outline=cut[1])
+        elif tumour and chance[0] < self._shares.lesions:
             made = self._with_lesion(generator) or made
         elif not tumour and chance[1] < self._shares.decoys:
             decoy = draw_decoy(pixels, generator)
@@ -112,12 +128,19 @@ class Alterations:
             return None
         return np.unpackbits(packed).reshape(pixels.shape[:2]).astype(bool)
 
+    def _host(self, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """A normal scan to draw a lesion into."""
+        if self._reformats and generator.random() < self._shares.reformats:
+            cut = self._reformats.draw(tumour=False, generator=generator)
+            if cut is not None:
+                return cut[0]
+        return self._scans.images(generator.choice(self._hosts, size=1, p=self._host_chances))[0]
+
     def _with_lesion(self, generator: np.random.Generator) -> View | None:
         if not len(self._hosts):
             return None
         for _ in range(_TRIES):
-            host = generator.choice(self._hosts, size=1, p=self._host_chances)
-            drawn = draw_lesion(self._scans.images(host)[0], generator)
+            drawn = draw_lesion(self._host(generator), generator)
             if drawn is not None:
                 return View(pixels=drawn[0], outline=drawn[1])
         return None
@@ -151,8 +174,3 @@ def close_up(view: View, generator: np.random.Generator) -> View:
 
 def _nothing(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.zeros(pixels.shape[:2], bool)
-
-
-def _read_mask(path: object) -> NDArray[np.bool_]:
-    with Image.open(path) as mask:  # type: ignore[arg-type]
-        return np.asarray(mask) > 127

@@ -91,8 +91,9 @@ class Standardise(layers.Layer):
         return ops.reshape(laid, (-1, *cells.shape[1:]))
 
     def _stretched(self, images: keras.KerasTensor) -> keras.KerasTensor:
-        pixels = images.shape[1] ** 2
-        flat = ops.reshape(images, (-1, pixels))
+        some = images[:, ::2, ::2]  # a quarter of the pixels rank the brightest as well
+        pixels = some.shape[1] ** 2
+        flat = ops.reshape(some, (-1, pixels))
         top = ops.top_k(flat, int(self.BRIGHTEST * pixels), sorted=True)[0][:, -1]
         return ops.clip(images / ops.maximum(top, 0.1)[:, None, None, None], 0.0, 1.0)
 

@@ -75,6 +75,12 @@ class ScanSet:
         return weights * len(weights) / weights.sum()
 
 
+def read_outline(path: Path) -> NDArray[np.bool_]:
+    """An outline written by `python -m data prepare`, bool `[224, 224]`."""
+    with Image.open(path) as outline:
+        return np.asarray(outline) > 127
+
+
 def doubtful(scan: Scan) -> bool:
     """Whether a scan's label is too uncertain to learn from."""
     return any(flag in DOUBTFUL for flag in scan.flag.split(";"))

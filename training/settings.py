@@ -70,6 +70,10 @@ class TrainSettings:
     jpeg: float = 0.3
     """Share of the views that are compressed as JPEG."""
 
+    reformats: float = 0.2
+    """Share of the views that are sagittal or coronal cuts through a volume, where the dataset has
+    volumes, slice by slice, with outlines."""
+
     closeups: float = 0.0
     """Share of the views, of those where the place of a tumour is known, that are cut down to a part of
     the head."""

@@ -293,6 +293,9 @@ def _fit(
         batch_size=settings.batch_size,
         draws=settings.views_per_epoch,
         chances=chances,
+        volumes=load_split(
+            settings.data, Split.TRAIN, keep_doubtful=True, without=settings.without
+        ),
         shares=Shares(**{name: getattr(settings, name) for name in _SHARES}),
         seed=settings.seed,
     )

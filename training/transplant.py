@@ -6,14 +6,13 @@ levels around it, makes a positive scan of every source that has only negative o
 Ghiasi et al. 2021, arXiv:2012.07177; for lesions, Dvornik et al. and TumorCP, arXiv:2107.09843).
 """
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from training.scans import TEMPERING, ScanSet
+from training.scans import TEMPERING, ScanSet, read_outline
 
 Grey = NDArray[np.float32]
 
@@ -42,7 +41,7 @@ class Transplants:
         sources = {scans.scans[i].source for i in masks}
         negative = np.flatnonzero(scans.targets < 0.5)
         self._scans = scans
-        self._masks = [(i, np.packbits(_read_mask(path))) for i, path in masks.items()]
+        self._masks = [(i, np.packbits(read_outline(path))) for i, path in masks.items()]
         self._hosts = negative
         chances = scans.weights(tempering=TEMPERING)[negative]
         self._chances = chances / chances.sum() if len(negative) else chances
@@ -147,11 +146,6 @@ def content_box(grey: Grey) -> tuple[int, int, int, int]:
     if min(len(rows), len(columns)) < width // 4:
         return 0, 0, width, height
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    with Image.open(path) as mask:
-        return np.asarray(mask) > 127
 
 
 def _grey(pixels: NDArray[np.uint8]) -> Grey:

@@ -65,6 +65,7 @@ class RandomViews(Views):
         chances: NDArray[np.float64],
         shares: Shares,
         seed: int,
+        volumes: ScanSet | None = None,
     ) -> None:
         """Wrap a set.
 
@@ -75,12 +76,13 @@ class RandomViews(Views):
             chances: `[N]`, of each scan to be drawn, up to a factor.
             shares: how many of the draws are altered how.
             seed: of the draws.
+            volumes: the same split with its doubtful scans, for cuts through whole volumes.
         """
         super().__init__(scans, batch_size=batch_size)
         self._draws, self._seed, self._epoch = draws, seed, 0
         self._chances = chances / chances.sum()
         self._weights = np.ones(len(scans), np.float32)
-        self._alterations = Alterations(scans, self._chances, shares)
+        self._alterations = Alterations(scans, self._chances, shares, volumes=volumes)
         self.draw(epoch=0)
 
     def draw(self, epoch: int) -> None:
