@@ -23,7 +23,7 @@ from rich.table import Table
 from data.grouping import Groups
 from data.label_issues import LabelIssue, write_label_issues
 from data.labels import Label
-from data.manifest import Scan, Split, dataset_hash
+from data.manifest import Scan, Split, rows_hash
 from training.settings import AuditSettings
 
 #: Side in pixels at which features are taken: half the cost of 224, and as good for finding errors.
@@ -83,7 +83,7 @@ def frozen_features(
     Returns:
         float32 `[N, 1280]`.
     """
-    path = dataset / f"features-{dataset_hash(scans)[:16]}-{FEATURE_SIZE}.npy"
+    path = dataset / f"features-{rows_hash(scans)[:16]}-{FEATURE_SIZE}.npy"
     if path.exists():
         return np.load(path)
     import keras

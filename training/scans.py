@@ -12,7 +12,7 @@ from rich.progress import track
 
 from data.label_issues import read_label_issues
 from data.labels import Label
-from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, read_manifest
+from data.manifest import MASKS, DatasetError, Scan, Split, read_manifest, rows_hash
 from serving.contract import IMAGE_SHAPE
 
 #: Labels that are probably wrong or not decidable from the slice: left out of training and of the
@@ -127,8 +127,8 @@ def load_split(
 
 
 def _packed(dataset: Path, scans: list[Scan]) -> NDArray[np.uint8]:
-    """All pixels of a dataset as one array on disk, named by the dataset's hash."""
-    path = dataset / f"pixels-{dataset_hash(scans)[:16]}.npy"
+    """All pixels of a dataset as one array on disk, named by the order of its files."""
+    path = dataset / f"pixels-{rows_hash(scans)[:16]}.npy"
     if not path.exists():
         partial = path.with_suffix(".partial")
         packed = np.lib.format.open_memmap(
