@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from data.grouping import Groups
+from data.grouping import together
 from data.label_issues import LabelIssue, write_label_issues
 from data.labels import Label
 from data.manifest import Scan, Split, rows_hash
@@ -132,9 +132,6 @@ def out_of_fold(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    units = Groups(len(scans))
-    units.join_equal(scan.group for scan in scans)
-    units.join_equal(_patient(scan) for scan in scans)
     tumour = np.array([scan.label is Label.TUMOR for scan in scans])
     strata = [(scan.source, scan.label) for scan in scans]
     sizes = {stratum: strata.count(stratum) for stratum in set(strata)}
@@ -142,7 +139,7 @@ def out_of_fold(
     weights = np.array([sizes[stratum] ** -0.5 for stratum in strata])
 
     probabilities = np.full(len(scans), np.nan)
-    labels = np.asarray(units.labels())
+    labels = np.asarray(together(scans))
     folds = min(folds, *(len(set(labels[tumour == which])) for which in (False, True)))
     if folds < 2:  # too few patients or pictures of a class to judge by
         return np.full(len(scans), 0.5)

@@ -2,11 +2,11 @@
 
     python -m training loso --data prepared --run runs/second
 
-The recipe is that of the run, which must have been begun. What is left out are a source's scans of the
-training and validation splits, and all that shows the same pictures; they are the test. The dataset's
-test split stays untouched. Calibration and thresholds come from the validation scans of the other
-sources, as in `export`. Scans whose label is doubtful, or that the audit lists, are not in the test.
-Beside each figure stands the shortcut floor, trained and tested the same way.
+The recipe is that of the run, which must have been begun. A source's scans of the training and
+validation splits are the test; they are left out, and with them all that shows the same pictures or
+patients. The dataset's test split stays untouched. Calibration and thresholds come from the validation
+scans of the other sources, as in `export`. Scans whose label is doubtful, or that the audit lists, are
+not in the test. Beside each figure stands the shortcut floor, trained and tested the same way.
 """
 
 import json

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
+from data.grouping import together
 from data.label_issues import read_label_issues
 from data.labels import Label
 from data.manifest import MASKS, DatasetError, Scan, Split, read_manifest, rows_hash
@@ -94,8 +95,8 @@ def load_split(
         splits: which parts.
         keep_doubtful: false leaves out scans whose `flag` makes their label doubtful, and those that
             `python -m training audit` listed.
-        without: sources to leave out, and with them every scan of another source that is in a group
-            with one of theirs: it shows the same picture.
+        without: sources to leave out, and with them every scan of another source that groups and
+            patients link to one of theirs: it shows the same picture or the same person.
         only: the sources to take; none for all.
 
     Raises:
@@ -106,14 +107,17 @@ def load_split(
     if unknown:
         raise DatasetError(f"{dataset} has no source called {', '.join(sorted(unknown))}.")
     issues = set() if keep_doubtful else read_label_issues(dataset)
-    tainted = {scan.group for scan in everything if scan.source in without}
+    linked = together(everything)
+    tainted = {
+        link for link, scan in zip(linked, everything, strict=True) if scan.source in without
+    }
     chosen = [
         i
         for i, scan in enumerate(everything)
         if scan.split in splits
         and (keep_doubtful or not doubtful(scan))
         and scan.path not in issues
-        and scan.group not in tainted
+        and linked[i] not in tainted
         and (not only or scan.source in only)
     ]
     if not chosen:

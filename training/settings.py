@@ -80,7 +80,7 @@ class TrainSettings:
     """Momentum of the moving average of the weights; 0 for none."""
 
     without: list[str] = field(default_factory=list)
-    """Sources to leave out, with all that shows the same pictures."""
+    """Sources to leave out, with all that shows the same pictures or patients."""
 
     batch_size: int = 32
     """Views in a step."""
