@@ -280,6 +280,20 @@ def test_evaluate_writes_its_figures(version, dataset, tmp_path):
     assert figures["macro_average"]["sources"] == len(figures["by_source"])
 
 
+def test_patients_are_drawn_whole_where_a_manifest_states_no_groups(version, samples, tmp_path):
+    rows = []
+    for word in ("yes", "no"):
+        (tmp_path / word).mkdir()
+        for i, path in enumerate(samples[word][:6]):
+            shutil.copy(path, tmp_path / word)
+            rows.append(f"{word}/{path.name},{word} {i // 3}")
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,patient", *rows]) + "\n")
+    written = tmp_path / "report.json"
+    finished("training", "evaluate", "--model", version, "--data", tmp_path, "--json", written)
+    figures = json.loads(written.read_text())
+    assert (figures["n"], figures["groups"]) == (12, 4)
+
+
 def test_figures_without_probable_label_errors_stand_beside_the_others(version, dataset, tmp_path):
     audited = shutil.copytree(dataset, tmp_path / "audited")
     listed = next(
