@@ -24,6 +24,7 @@ from data.manifest import Split, dataset_hash, read_manifest
 from training.appraise import LEAVE_ONE_SOURCE_OUT_FILE
 from training.bootstrap import figure_text
 from training.calibrate import choose_calibration, choose_thresholds
+from training.checkpoint import write_whole
 from training.metrics import Report, report
 from training.scans import ScanSet, load_split
 from training.settings import LeaveOneSourceOutSettings, TrainSettings
@@ -77,9 +78,7 @@ def leave_one_source_out(
         rows.append(_without(name, recipe, settings.run / WITHOUT / name, console))
         measured = {row["source"] for row in rows}
         kept = [row for row in earlier if row["source"] not in measured]
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({**header, "rows": [*kept, *rows]}, indent=2) + "\n")
-        partial.replace(path)
+        write_whole(path, json.dumps({**header, "rows": [*kept, *rows]}, indent=2) + "\n")
     console.print(_table(rows))
     return rows
 

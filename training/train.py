@@ -11,7 +11,6 @@ Interrupted, the same command goes on where it stopped. About half an hour on tw
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -25,6 +24,7 @@ from rich.console import Console
 
 from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
+from training.checkpoint import StageCheckpoint, copy_whole, remove_state, write_whole
 from training.errors import RunError
 from training.network import build_network
 from training.propensity import inverse_propensity
@@ -140,7 +140,7 @@ def train(settings: TrainSettings, console: Console) -> Path:
         weights = _run_stages(settings, training, chances, validation, console)
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
-    shutil.copyfile(weights, run / WEIGHTS_FILE)
+    copy_whole(weights, run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
 
 
@@ -161,6 +161,7 @@ def _run_stages(
             console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
             _fit(stage, settings, training, chances, validation, start=weights, best=best)
             (settings.run / f"{stage.name}.done").touch()
+        remove_state(settings.run / stage.name)
         weights = best
     return weights
 
@@ -224,7 +225,7 @@ def _remember(settings: TrainSettings, training: ScanSet) -> None:
             f"{settings.run} was begun with other settings or data. "
             "Resume it with those of its settings.json, or choose another --run."
         )
-    path.write_text(text)
+    write_whole(path, text)
 
 
 @contextmanager
@@ -309,31 +310,29 @@ def _fit(
     )
     # The average is what is validated and kept; the fit goes on from the weights themselves.
     averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if settings.ema else []
-    epochs_file = best.parent / f"{stage.name}.csv"
-    past = _past_losses(epochs_file)
-    network.fit(
-        views,
-        validation_data=Views(validation, batch_size=64),
-        epochs=stage.epochs,
-        shuffle=False,  # the draws are random already, and in the same order after a resumption
-        callbacks=[
-            # Before the swap, so that a resumed fit goes on from the weights, not from their average.
-            keras.callbacks.BackupAndRestore(best.parent / f"{stage.name}.backup"),
-            *averaging,
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: views.draw(epoch)),
-            keras.callbacks.ModelCheckpoint(
-                str(best),
-                monitor="val_loss",
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=min(past, default=None),
-            ),
-            keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
-            keras.callbacks.CSVLogger(str(epochs_file), append=True),
-            keras.callbacks.TensorBoard(str(best.parent / "tensorboard" / stage.name)),
-            keras.callbacks.TerminateOnNaN(),
-        ],
+    checkpoint = StageCheckpoint(
+        best.parent / stage.name, epochs=stage.epochs, patience=settings.patience
     )
+    checkpoint.restore(network)
+    if not checkpoint.over:
+        network.fit(
+            views,
+            validation_data=Views(validation, batch_size=64),
+            initial_epoch=checkpoint.epoch,
+            epochs=stage.epochs,
+            shuffle=False,  # the draws are random already, and in the same order after a resumption
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, _: views.draw(epoch),
+                    on_epoch_end=lambda epoch, _: checkpoint.keep_state(epoch),
+                ),
+                *averaging,
+                checkpoint,
+                keras.callbacks.TensorBoard(str(best.parent / "tensorboard" / stage.name)),
+                keras.callbacks.TerminateOnNaN(),
+            ],
+        )
+    checkpoint.finish(best)
 
 
 def _rates(backbone: keras.Model, stage: Stage) -> dict[str, float]:
@@ -347,7 +346,7 @@ def _rates(backbone: keras.Model, stage: Stage) -> dict[str, float]:
 
 
 def _past_losses(epochs_file: Path) -> list[float]:
-    """Validation losses of the epochs before an interruption."""
+    """Validation losses of a stage's epochs so far."""
     if not epochs_file.exists():
         return []
     with epochs_file.open() as file:
