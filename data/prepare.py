@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -108,7 +109,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
         for scan, index in zip(scans, assembly.indices, strict=True):
             (staging / "decoded" / f"{index}.png").rename(staging / scan.path)
         shutil.rmtree(staging / "decoded")
-        _copy_rejects(assembly.rejects, staging / REJECTS)
+        _copy_rejects(assembly.rejects, sources, staging / REJECTS)
         _write_links(assembly.links, staging / LINKS)
         _write_masks(scans, [found[index] for index in assembly.indices], staging, console)
         write_manifest(staging, scans)
@@ -250,18 +251,31 @@ def _decode(found: Found, sha256: str, target: Path) -> Candidate:
     )
 
 
-def _copy_rejects(rejects: Sequence[Candidate], folder: Path) -> None:
+def _copy_rejects(rejects: Sequence[Candidate], sources: Iterable[Path], folder: Path) -> None:
+    """Copy rejected files to a folder for each SOURCE, and write the reasons beside these."""
     folder.mkdir()
+    names: dict[Path, str] = {}
+    for source in dict.fromkeys(path.resolve() for path in sources):
+        # SOURCES may have one name: a/scans and b/scans become scans and scans-2.
+        numbered = (f"{source.name}-{number}" for number in count(2))
+        free = (name for name in chain([source.name], numbered) if name not in names.values())
+        names[source] = next(free)
     with (folder / REASONS).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["origin", "code", "message"])
+        writer.writerow(["origin", "code", "message", "file"])
         for reject in rejects:
-            writer.writerow([reject.found.origin, reject.code, reject.message])
-            if reject.code == "unreadable":
-                continue
-            target = folder / reject.found.root / reject.found.origin
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(reject.found.file, target)
+            copied = ""
+            if reject.code != "unreadable":
+                copied = f"{names[_source_of(reject.found)]}/{reject.found.origin}"
+                target = folder / copied
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(reject.found.file, target)
+            writer.writerow([reject.found.origin, reject.code, reject.message, copied])
+
+
+def _source_of(found: Found) -> Path:
+    """The SOURCE in which a file was found."""
+    return found.file.parents[len(Path(found.origin).parts) - 1]
 
 
 def _write_masks(
