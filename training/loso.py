@@ -29,7 +29,14 @@ from training.metrics import Report, report
 from training.scans import ScanSet, load_split
 from training.settings import LeaveOneSourceOutSettings, TrainSettings
 from training.shortcut import shortcut_scores
-from training.train import predict_logits, read_settings, train, trained_network
+from training.train import (
+    final_size,
+    predict_logits,
+    read_settings,
+    stages,
+    train,
+    trained_network,
+)
 
 #: Folder in the run's folder with the trainings that leave something out.
 WITHOUT: Final = "without"
@@ -137,10 +144,14 @@ def _in_words(recipe: TrainSettings) -> str:
         for name in _NAMED
         if (value := getattr(recipe, name)) != getattr(usual, name)
     )
+    epochs = ", ".join(
+        f"{stage.epochs} of {stage.name.replace('_', ' ')} at {stage.image_size} pixels"
+        for stage in stages(recipe)
+        if stage.epochs
+    )
     return (
-        f"{recipe.network}, {recipe.head_epochs} + {recipe.epochs} epochs at {recipe.image_size} pixels "
-        f"and {recipe.full_size_epochs} at 224, {recipe.views_per_epoch} views an epoch"
-        + (f"; {other}" if other else "")
+        f"{recipe.network}, epochs: {epochs}; {recipe.views_per_epoch} views an epoch, "
+        f"judged at {final_size(recipe)} pixels" + (f"; {other}" if other else "")
     )
 
 

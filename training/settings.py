@@ -50,7 +50,8 @@ class TrainSettings:
     """Epochs of the whole network at `--image-size`."""
 
     full_size_epochs: int = 2
-    """Epochs at the full 224 pixels at the end."""
+    """Epochs at the full 224 pixels at the end; with 0, the network is judged and served at
+    `--image-size`, to which it scales the 224 pixels that it is sent."""
 
     image_size: int = 160
     """Side in pixels during the first two stages: half the cost of 224."""

@@ -95,6 +95,13 @@ def stages(settings: TrainSettings) -> tuple[Stage, ...]:
     )
 
 
+def final_size(settings: TrainSettings) -> int:
+    """Side in pixels of what a trained network was last shown, and is judged and served at."""
+    return next(
+        (stage.image_size for stage in reversed(stages(settings)) if stage.epochs), IMAGE_SIZE
+    )
+
+
 class DiscriminativeAdamW(keras.optimizers.AdamW):
     """AdamW whose learning rate is scaled for each variable (Howard and Ruder, 2018, arXiv:1801.06146).
 
@@ -181,7 +188,7 @@ def read_settings(run: Path) -> TrainSettings:
 
 
 def trained_network(run: Path) -> keras.Model:
-    """The network of a finished run, at full image size, with its trained weights.
+    """The network of a finished run with its trained weights, at the image size of its last stage.
 
     Raises:
         RunError: the run is not finished.
@@ -190,7 +197,12 @@ def trained_network(run: Path) -> keras.Model:
     if not weights.exists():
         raise RunError(f"{weights} is missing. Finish the run with `python -m training train`.")
     settings = read_settings(run)
-    network = build_network(settings.network, pretrained=False, standardised=settings.standardise)
+    network = build_network(
+        settings.network,
+        image_size=final_size(settings),
+        pretrained=False,
+        standardised=settings.standardise,
+    )
     network.load_weights(weights)
     return network
 

@@ -226,7 +226,8 @@ def test_thresholds_of_the_card_are_those_of_the_graph(version, samples):
     risks = np.where(p < cut["low"], b"low", np.where(p < cut["high"], b"medium", b"high"))
     assert (got["risk"] == risks).all()
     assert (got["in_distribution"] == (got["ood_score"] <= 1)).all()
-    assert got["heatmap"].shape == (36, 7, 7)
+    # Trained at 64 pixels only, it is served at 64: one cell for each 32.
+    assert got["heatmap"].shape == (36, 2, 2)
     assert 0 <= got["heatmap"].min() < got["heatmap"].max() <= 1
 
 
