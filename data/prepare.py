@@ -86,7 +86,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
     _check_folders(sources, out)
     found = [one for source in sources for one in find_scans(source)]
     _check_hold_out(found, settings.hold_out)
-    hashes = [_file_hash(one.file) for one in _track(found, "Reading", console)]
+    hashes = [file_hash(one.file) for one in _track(found, "Reading", console)]
     fingerprint = _fingerprint(found, hashes, settings)
     before = read_record(out)
     if before and before["fingerprint"] == fingerprint:
@@ -165,7 +165,7 @@ def _check_hold_out(found: Iterable[Found], names: Iterable[str]) -> None:
             )
 
 
-def _file_hash(file: Path) -> str:
+def file_hash(file: Path) -> str:
     """SHA-256 of a file; of nothing if it cannot be read, which decoding reports."""
     try:
         with file.open("rb") as stream:
@@ -181,7 +181,7 @@ def _fingerprint(found: Sequence[Found], hashes: Sequence[str], settings: Prepar
         described = {
             name: value for name, value in vars(one).items() if name not in ("file", "mask")
         }
-        described["mask"] = _file_hash(one.mask) if one.mask else ""
+        described["mask"] = file_hash(one.mask) if one.mask else ""
         described["catalogue"] = Path(one.catalogue).name
         files.append([sha256, described])
     options = [sorted(settings.hold_out), settings.keep_splits, settings.seed]
