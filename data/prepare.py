@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-import cyclopts
 import numpy as np
+from cyclopts import Parameter, validators
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -45,7 +45,7 @@ _MARKER: Final = ".preparing"
 T = TypeVar("T")
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings:
     """What a dataset depends on, besides its sources."""
@@ -61,10 +61,10 @@ class PrepareSettings:
     keep_splits: bool = True
     """Keep the split that a SOURCE's manifest proposes; otherwise deal every group anew."""
 
-    seed: int = 2024
+    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 2024
     """Of the deal of groups to splits."""
 
-    workers: int = os.cpu_count() or 1
+    workers: Annotated[int, Parameter(validator=validators.Number(gte=1))] = os.cpu_count() or 1
     """Processes that decode; changes the time only."""
 
 
