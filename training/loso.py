@@ -63,7 +63,8 @@ def leave_one_source_out(
 
     Returns:
         The rows that `leave_one_source_out.json` in the run's folder holds: `source`, `n`, `groups`,
-        `report` of the network and `shortcut`, that of the floor.
+        `report` of the network and `shortcut`, that of the floor. Beside them the file holds the
+        `recipe` in words, the `settings` in which it differs from the run's, and the `data_hash`.
 
     Raises:
         RunError: the run was not begun.
@@ -76,7 +77,11 @@ def leave_one_source_out(
     }
     recipe = replace(read_settings(settings.run), data=settings.data, **shorter)
     left_out = settings.sources or _sources(settings.data)
-    header = {"recipe": _in_words(recipe), "data_hash": dataset_hash(read_manifest(settings.data))}
+    header = {
+        "recipe": _in_words(recipe),
+        "settings": shorter,
+        "data_hash": dataset_hash(read_manifest(settings.data)),
+    }
     path = settings.run / LEAVE_ONE_SOURCE_OUT_FILE
     earlier = _rows_of_earlier_calls(path, header)
     rows: list[dict[str, Any]] = []
@@ -90,7 +95,7 @@ def leave_one_source_out(
     return rows
 
 
-def _rows_of_earlier_calls(path: Path, header: dict[str, str]) -> list[dict[str, Any]]:
+def _rows_of_earlier_calls(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
     """Of the same recipe on the same dataset; others are not to be mixed with."""
     if not path.is_file():
         return []
