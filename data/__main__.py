@@ -19,11 +19,12 @@ from data.prepare import PrepareSettings, prepare
 from data.recall import RecallSettings, measure
 from data.recall import show as show_recall
 from data.report import describe, show
+from data.settings_env import environment
 
-app = cyclopts.App(
+app: cyclopts.App = cyclopts.App(
     name="python -m data",
     help="From any pile of scans to a validated, de-duplicated, group-split dataset.",
-    config=cyclopts.config.Env("DATA_", command=False),
+    config=environment("DATA_", lambda: app),
 )
 
 

@@ -76,7 +76,7 @@ def _show_terms(names: Sequence[str], console: Console) -> None:
         table.add_column(column, overflow="fold")
     for name in names:
         one = PUBLIC_SETS[name]
-        table.add_row(name, one.title, one.licence, one.page)
+        table.add_row(name, one.terms.title, one.terms.licence, one.page)
     console.print(table)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Hashable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from data.manifest import Scan
+
 #: The manifest that names a patient, and the name.
 Patient = tuple[str, str]
 
@@ -37,6 +39,20 @@ class Groups:
     def labels(self) -> list[int]:
         """For each scan in order the scan that stands for its group."""
         return [self.find(scan) for scan in range(len(self._parent))]
+
+
+def together(scans: Sequence[Scan]) -> list[int]:
+    """What must not be parted: scans linked by groups and patients, over any number of steps.
+
+    A patient's name means a person within its source only.
+
+    Returns:
+        For each scan in order the scan that stands for all that are linked with it.
+    """
+    linked = Groups(len(scans))
+    linked.join_equal(scan.group for scan in scans)
+    linked.join_equal((scan.source, scan.patient) if scan.patient else None for scan in scans)
+    return linked.labels()
 
 
 def join_near_duplicates(

@@ -126,6 +126,18 @@ def dataset_hash(scans: Iterable[Scan]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def rows_hash(scans: Iterable[Scan]) -> str:
+    """Name an array with one row a scan, like its pixels: other files or another order, another name.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for scan in scans:
+        digest.update(f"{scan.sha256} {scan.path}\n".encode())
+    return digest.hexdigest()
+
+
 def _scan(row: dict[str, str | None], path: Path, line: int) -> Scan:
     cells = {name: row.get(name) or "" for name in COLUMNS}
     try:

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -196,16 +197,18 @@ def _suspects(folder: Path, known: dict[str, Scan], progress: Progress) -> dict[
 
 def _rejects(folder: Path, progress: Progress) -> dict[str, Any]:
     rows = _rows(folder / REJECTS / REASONS)
-    files = {
-        path.relative_to(folder / REJECTS).as_posix().split("/", 1)[-1]: path
-        for path in (folder / REJECTS).rglob("*")
-        if path.is_file()
-    }
     shown = [
-        {**row, "image": _thumbnail(files.get(row["origin"]))}
+        {**row, "image": _thumbnail(_copy_of(row, folder / REJECTS))}
         for row in progress(rows[:_REJECTS], "Rejects")
     ]
     return {"total": len(rows), "shown": shown}
+
+
+def _copy_of(row: dict[str, str], rejects: Path) -> Path | None:
+    """Where the file of a row of reasons is; datasets prepared earlier name it without its SOURCE."""
+    if "file" in row:
+        return rejects / row["file"] if row["file"] else None
+    return next(rejects.glob(f"*/{glob.escape(row['origin'])}"), None)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-import cyclopts
 import numpy as np
+from cyclopts import Parameter, validators
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -44,7 +45,7 @@ _MARKER: Final = ".preparing"
 T = TypeVar("T")
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings:
     """What a dataset depends on, besides its sources."""
@@ -60,10 +61,10 @@ class PrepareSettings:
     keep_splits: bool = True
     """Keep the split that a SOURCE's manifest proposes; otherwise deal every group anew."""
 
-    seed: int = 2024
+    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 2024
     """Of the deal of groups to splits."""
 
-    workers: int = os.cpu_count() or 1
+    workers: Annotated[int, Parameter(validator=validators.Number(gte=1))] = os.cpu_count() or 1
     """Processes that decode; changes the time only."""
 
 
@@ -85,7 +86,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
     _check_folders(sources, out)
     found = [one for source in sources for one in find_scans(source)]
     _check_hold_out(found, settings.hold_out)
-    hashes = [_file_hash(one.file) for one in _track(found, "Reading", console)]
+    hashes = [file_hash(one.file) for one in _track(found, "Reading", console)]
     fingerprint = _fingerprint(found, hashes, settings)
     before = read_record(out)
     if before and before["fingerprint"] == fingerprint:
@@ -108,7 +109,7 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
         for scan, index in zip(scans, assembly.indices, strict=True):
             (staging / "decoded" / f"{index}.png").rename(staging / scan.path)
         shutil.rmtree(staging / "decoded")
-        _copy_rejects(assembly.rejects, staging / REJECTS)
+        _copy_rejects(assembly.rejects, sources, staging / REJECTS)
         _write_links(assembly.links, staging / LINKS)
         _write_masks(scans, [found[index] for index in assembly.indices], staging, console)
         write_manifest(staging, scans)
@@ -164,7 +165,7 @@ def _check_hold_out(found: Iterable[Found], names: Iterable[str]) -> None:
             )
 
 
-def _file_hash(file: Path) -> str:
+def file_hash(file: Path) -> str:
     """SHA-256 of a file; of nothing if it cannot be read, which decoding reports."""
     try:
         with file.open("rb") as stream:
@@ -180,7 +181,7 @@ def _fingerprint(found: Sequence[Found], hashes: Sequence[str], settings: Prepar
         described = {
             name: value for name, value in vars(one).items() if name not in ("file", "mask")
         }
-        described["mask"] = _file_hash(one.mask) if one.mask else ""
+        described["mask"] = file_hash(one.mask) if one.mask else ""
         described["catalogue"] = Path(one.catalogue).name
         files.append([sha256, described])
     options = [sorted(settings.hold_out), settings.keep_splits, settings.seed]
@@ -250,18 +251,31 @@ def _decode(found: Found, sha256: str, target: Path) -> Candidate:
     )
 
 
-def _copy_rejects(rejects: Sequence[Candidate], folder: Path) -> None:
+def _copy_rejects(rejects: Sequence[Candidate], sources: Iterable[Path], folder: Path) -> None:
+    """Copy rejected files to a folder for each SOURCE, and write the reasons beside these."""
     folder.mkdir()
+    names: dict[Path, str] = {}
+    for source in dict.fromkeys(path.resolve() for path in sources):
+        # SOURCES may have one name: a/scans and b/scans become scans and scans-2.
+        numbered = (f"{source.name}-{number}" for number in count(2))
+        free = (name for name in chain([source.name], numbered) if name not in names.values())
+        names[source] = next(free)
     with (folder / REASONS).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["origin", "code", "message"])
+        writer.writerow(["origin", "code", "message", "file"])
         for reject in rejects:
-            writer.writerow([reject.found.origin, reject.code, reject.message])
-            if reject.code == "unreadable":
-                continue
-            target = folder / reject.found.root / reject.found.origin
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(reject.found.file, target)
+            copied = ""
+            if reject.code != "unreadable":
+                copied = f"{names[_source_of(reject.found)]}/{reject.found.origin}"
+                target = folder / copied
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(reject.found.file, target)
+            writer.writerow([reject.found.origin, reject.code, reject.message, copied])
+
+
+def _source_of(found: Found) -> Path:
+    """The SOURCE in which a file was found."""
+    return found.file.parents[len(Path(found.origin).parts) - 1]
 
 
 def _write_masks(

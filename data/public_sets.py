@@ -18,6 +18,7 @@ from PIL import Image
 from data.imaging import SUFFIXES
 from data.labels import LABEL_OF_FOLDER, Label
 from data.manifest import DatasetError
+from data.terms import Terms, Use
 
 #: A mask under this many pixels is hardly a tumour one can see; next to a tumour it may be one.
 _SMALL_MASK: Final = 60
@@ -63,16 +64,14 @@ class PublicSet:
     """A public collection.
 
     Attributes:
-        title: what it is.
-        licence: its terms, as far as known.
+        terms: what and whose it is, and what it may be used for.
         page: where one downloads it by hand.
         kaggle: its handle on Kaggle, or empty.
         doi: on figshare, or empty.
         arrange: from the unpacked download to scans.
     """
 
-    title: str
-    licence: str
+    terms: Terms
     page: str
     kaggle: str = ""
     doi: str = ""
@@ -202,38 +201,62 @@ _NAV, _BR35H, _SARTAJ, _LGG = (
     "mateuszbuda/lgg-mri-segmentation",
 )
 
+_UNCHECKED: Final = "nobody has checked the labels: some 'no tumour' scans show other lesions"
+
 PUBLIC_SETS: Final[dict[str, PublicSet]] = {
     "nav": PublicSet(
-        title="Navoneel Chakrabarty, 253 web images",
-        licence="unknown: do not redistribute",
+        terms=Terms(
+            title="Navoneel Chakrabarty, 253 web images",
+            licence="unknown: do not redistribute",
+            use=Use.UNKNOWN,
+            limit=_UNCHECKED,
+        ),
         page=_ON_KAGGLE + _NAV,
         kaggle=_NAV,
         arrange=_yes_and_no,
     ),
     "br35h": PublicSet(
-        title="Br35H, Ahmed Hamada, 3,000 images, many made from nav's",
-        licence="unclear: do not redistribute",
+        terms=Terms(
+            title="Br35H, Ahmed Hamada, 3,000 images, many made from nav's",
+            licence="unclear: do not redistribute",
+            use=Use.UNKNOWN,
+            limit=_UNCHECKED,
+        ),
         page=_ON_KAGGLE + _BR35H,
         kaggle=_BR35H,
         arrange=_yes_and_no,
     ),
     "sartaj": PublicSet(
-        title="Sartaj Bhuvaji and others, 3,264 images of four classes",
-        licence="unclear: do not redistribute",
+        terms=Terms(
+            title="Sartaj Bhuvaji and others, 3,264 images of four classes",
+            licence="unclear: do not redistribute",
+            use=Use.UNKNOWN,
+            limit=_UNCHECKED,
+        ),
         page=_ON_KAGGLE + _SARTAJ,
         kaggle=_SARTAJ,
         arrange=_four_classes,
     ),
     "tcga_lgg": PublicSet(
-        title="TCGA-LGG slices with masks, Mateusz Buda, 110 patients",
-        licence="CC BY-NC-SA 4.0 (originals by The Cancer Imaging Archive, CC BY)",
+        terms=Terms(
+            title="TCGA-LGG slices with masks, Mateusz Buda, 110 patients",
+            licence="CC BY-NC-SA 4.0 (originals by The Cancer Imaging Archive, CC BY)",
+            use=Use.NON_COMMERCIAL,
+            limit="low-grade gliomas; the slices without tumour are of the same patients",
+            showable=True,
+        ),
         page=_ON_KAGGLE + _LGG,
         kaggle=_LGG,
         arrange=_tcga_lgg,
     ),
     "cheng": PublicSet(
-        title="Jun Cheng, brain tumor dataset, 3,064 T1-contrast slices of 233 patients",
-        licence="CC BY 4.0",
+        terms=Terms(
+            title="Jun Cheng, brain tumor dataset, 3,064 T1-contrast slices of 233 patients",
+            licence="CC BY 4.0",
+            use=Use.ATTRIBUTION,
+            limit="tumours only: gliomas, meningiomas, pituitary adenomas",
+            showable=True,
+        ),
         page="https://figshare.com/articles/dataset/brain_tumor_dataset/1512427",
         doi="10.6084/m9.figshare.1512427.v5",
         arrange=_cheng,

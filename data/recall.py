@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-import cyclopts
 import numpy as np
+from cyclopts import Parameter, validators
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from rich.console import Console
 from rich.progress import track
@@ -28,15 +28,15 @@ ALL: Final = "all"
 Alter = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RecallSettings:
     """What is measured besides the stated groups, and where the figures go."""
 
-    sample: int = 100
+    sample: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100
     """Scans, drawn at random, of which copies are made by each alteration."""
 
-    seed: int = 2024
+    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 2024
     """Of the draw, and of where the copies are cropped."""
 
     json: Path | None = None

@@ -77,7 +77,7 @@ def find_scans(source: Path) -> list[Found]:
     for pair in pairs:
         described = _manifest_of(pair)
         if described and described not in catalogues:
-            catalogues[described] = _read_rows(described)
+            catalogues[described] = read_rows(described)
         for folder in sorted(pair.iterdir()):
             label = LABEL_OF_FOLDER.get(folder.name.lower())
             if label is None or not folder.is_dir():
@@ -99,7 +99,7 @@ def find_scans(source: Path) -> list[Found]:
                         flag=row.get("flag", "").strip(";"),
                         split=_split(row.get("split", ""), described),
                         stated_sha256=row.get("sha256", ""),
-                        stated_label=_label(row.get("label", "")),
+                        stated_label=stated_label(row.get("label", "")),
                         stated_source=row.get("source", ""),
                         mask=described.parent / row["mask"]
                         if described and row.get("mask")
@@ -154,7 +154,12 @@ def _manifest_of(pair: Path) -> Path | None:
     return None
 
 
-def _read_rows(path: Path) -> dict[str, dict[str, str]]:
+def read_rows(path: Path) -> dict[str, dict[str, str]]:
+    """Rows of a SOURCE's manifest by their column `path`, cells stripped.
+
+    Raises:
+        DatasetError: it lacks that column, or is no CSV file in UTF-8.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -194,7 +199,7 @@ def _split(cell: str, manifest: Path | None) -> Split | None:
         ) from None
 
 
-def _label(cell: str) -> str:
+def stated_label(cell: str) -> str:
     """A stated label in our words; words that we do not know say nothing."""
     known = LABEL_OF_FOLDER.get(cell.lower(), cell.lower())
     return known if known in tuple(Label) else ""

@@ -16,12 +16,13 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
+from data.settings_env import environment
 from serving.client import Answer, Client
 from serving.errors import ServingError
 from serving.settings import BenchSettings, PredictSettings, RunSettings
 from serving.versions import list_versions
 
-app = cyclopts.App(
+app: cyclopts.App = cyclopts.App(
     name="python -m serving",
     help="""Serve a model without Docker, ask a server, look after versions.
 
@@ -33,7 +34,7 @@ app = cyclopts.App(
     The server speaks TensorFlow Serving's API, gRPC on 8500 and REST on 8501, so any of its clients
     works. Every flag is also an environment variable: SERVING_PORT=9000 is --port 9000.
     """,
-    config=cyclopts.config.Env("SERVING_", command=False),
+    config=environment("SERVING_", lambda: app),
 )
 console = Console()
 PREDICT_DEFAULTS = PredictSettings()

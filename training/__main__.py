@@ -12,6 +12,7 @@ from rich.console import Console
 
 from data.imaging import ScanError
 from data.manifest import DatasetError
+from data.settings_env import environment
 from serving.versions import PublishError
 from training.errors import TrainingError
 from training.settings import (
@@ -25,7 +26,7 @@ from training.settings import (
     TuneSettings,
 )
 
-app = cyclopts.App(
+app: cyclopts.App = cyclopts.App(
     name="python -m training",
     help="""From a prepared dataset to an exported model.
 
@@ -41,7 +42,7 @@ app = cyclopts.App(
 
     Every flag is also an environment variable: TRAINING_TRAIN_SEED=7 is --seed 7.
     """,
-    config=cyclopts.config.Env("TRAINING_"),
+    config=environment("TRAINING_", lambda: app, command=True),
 )
 console = Console()
 BENCH_DEFAULTS = BenchSettings()

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +10,7 @@ from training.recompress import recompress
 from training.reformat import Reformats
 from training.scans import ScanSet, read_outline
 from training.styles import mix_style
-from training.transplant import Transplants, content_box
+from training.transplant import Transplants
 
 #: JPEG qualities from visible blocks to next to none.
 _QUALITIES = (25, 95)
@@ -30,7 +29,6 @@ class Shares:
         styles: of all, given the grey levels of another scan.
         jpeg: of all, compressed.
         reformats: of all, replaced by a cut through a volume; of the hosts of lesions too.
-        closeups: of those whose tumour's place, or lack of one, is known: cut down to a part of the head.
     """
 
     lesions: float = 0.0
@@ -38,7 +36,6 @@ class Shares:
     transplants: float = 0.0
     styles: float = 0.0
     jpeg: float = 0.0
-    closeups: float = 0.0
     reformats: float = 0.0
 
 
@@ -87,15 +84,13 @@ class Alterations:
         self._transplants = Transplants(scans) if shares.transplants else None
         self._reformats = Reformats(volumes) if volumes and shares.reformats else None
 
-    def view(
-        self, scan: int, pixels: NDArray[np.uint8], generator: np.random.Generator
-    ) -> View:
+    def view(self, scan: int, pixels: NDArray[np.uint8], generator: np.random.Generator) -> View:
         """Alter one drawn scan; its class stays."""
         tumour = bool(self._is_tumour[scan])
         made = View(pixels=pixels, outline=self._outline(scan, pixels, tumour=tumour))
-        chance = generator.random(7)
+        chance = generator.random(6)
         cut = None
-        if self._reformats and chance[6] < self._shares.reformats:
+        if self._reformats and chance[5] < self._shares.reformats:
             cut = self._reformats.draw(tumour=tumour, generator=generator)
         if cut is not None:
             made = View(pixels=cut[0], outline=cut[1])
@@ -109,8 +104,6 @@ class Alterations:
             moved = self._transplants.draw(tumour=tumour, generator=generator)
             if moved is not None:
                 made = View(pixels=moved, outline=None if tumour else _nothing(pixels))
-        if made.outline is not None and chance[5] < self._shares.closeups:
-            made = close_up(made, generator)
         if chance[3] < self._shares.styles:
             other = self._scans.images(generator.integers(len(self._scans), size=1))[0]
             made.pixels = mix_style(made.pixels, other, float(generator.uniform(0.3, 1.0)))
@@ -144,32 +137,6 @@ class Alterations:
             if drawn is not None:
                 return View(pixels=drawn[0], outline=drawn[1])
         return None
-
-
-def close_up(view: View, generator: np.random.Generator) -> View:
-    """Cut a square out of a head, around the tumour if there is one: what lies in it, not the whole
-    slice, must tell.
-
-    Args:
-        view: its outline is known.
-        generator: of the square's place and size, 35 to 80 % of the head's.
-    """
-    left, top, right, bottom = content_box(view.pixels[..., 1].astype(np.float32))
-    size = max(right - left, bottom - top)
-    side = int(size * generator.uniform(0.35, 0.8))
-    inside = np.argwhere(view.outline)
-    if len(inside):
-        side = max(side, int(1.3 * np.ptp(inside, axis=0).max()) + 1)
-        y, x = inside[generator.integers(len(inside))]
-    else:
-        y = generator.integers(top + side // 4, max(top + side // 4 + 1, bottom - side // 4))
-        x = generator.integers(left + side // 4, max(left + side // 4 + 1, right - side // 4))
-    start = np.array([y, x]) - (side * generator.uniform(0.3, 0.7, 2)).astype(int)
-    rows, columns = (slice(max(0, a), max(0, a) + side) for a in start)
-    shape = view.pixels.shape[1::-1]
-    pixels = cv2.resize(view.pixels[rows, columns], shape, interpolation=cv2.INTER_CUBIC)
-    part = view.outline[rows, columns].astype(np.uint8)  # type: ignore[index]
-    return View(pixels=pixels, outline=cv2.resize(part, shape, interpolation=cv2.INTER_NEAREST) > 0)
 
 
 def _nothing(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ from training.decisions import (
     decisions_by_source,
     decisions_report,
 )
-from training.localise import Localisation, measure_localisation, outlined_scans
+from training.localise import Localisation, Outlined, measure_localisation
 from training.metrics import MacroAverage, Report, report, report_by_source
 from training.refusals import RefusalReport, measure_refusals
 from training.scans import ScanSet
@@ -117,7 +117,7 @@ def appraise(
     learned: ScanSet,
     chosen_by: ScanSet,
     held_out: ScanSet,
-    outlines: Path | None,
+    outlines: Sequence[Outlined] | None,
     run: Path,
     before: Path | None,
     unfamiliar_views: int,
@@ -130,7 +130,7 @@ def appraise(
         learned: the training split, for the shortcut floor.
         chosen_by: the validation split.
         held_out: the test split.
-        outlines: a SOURCE with outlines of tumours (`training.localise`), or None.
+        outlines: scans with outlined tumours, of which those of the test split are taken, or None.
         run: folder of the training.
         before: folder of an earlier training, to set its leave-one-source-out figures beside.
         unfamiliar_views: images of each family that is no brain MRI.
@@ -209,10 +209,10 @@ def read_curves(run: Path) -> dict[str, dict[str, list[float]]]:
     return curves
 
 
-def _localise(core: Core, held_out: ScanSet, outlines: Path) -> Localisation | None:
+def _localise(core: Core, held_out: ScanSet, outlines: Sequence[Outlined]) -> Localisation | None:
     """On those scans of the test split that have an outline."""
     known = {scan.sha256 for scan in held_out.scans}
-    scans = [scan for scan in outlined_scans(outlines) if scan.sha256 in known]
+    scans = [scan for scan in outlines if scan.sha256 in known]
     if not scans:
         return None
     return measure_localisation(lambda images: core(tf.constant(images))["heatmap"].numpy(), scans)

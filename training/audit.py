@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from data.grouping import Groups
+from data.grouping import together
 from data.label_issues import LabelIssue, write_label_issues
 from data.labels import Label
-from data.manifest import Scan, Split, dataset_hash
+from data.manifest import Scan, Split, rows_hash
 from training.settings import AuditSettings
 
 #: Side in pixels at which features are taken: half the cost of 224, and as good for finding errors.
@@ -83,7 +83,7 @@ def frozen_features(
     Returns:
         float32 `[N, 1280]`.
     """
-    path = dataset / f"features-{dataset_hash(scans)[:16]}-{FEATURE_SIZE}.npy"
+    path = dataset / f"features-{rows_hash(scans)[:16]}-{FEATURE_SIZE}.npy"
     if path.exists():
         return np.load(path)
     import keras
@@ -133,9 +133,6 @@ def out_of_fold(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    units = Groups(len(scans))
-    units.join_equal(scan.group for scan in scans)
-    units.join_equal(_patient(scan) for scan in scans)
     tumour = np.array([scan.label is Label.TUMOR for scan in scans])
     strata = [(scan.source, scan.label) for scan in scans]
     sizes = {stratum: strata.count(stratum) for stratum in set(strata)}
@@ -143,7 +140,7 @@ def out_of_fold(
     weights = np.array([sizes[stratum] ** -0.5 for stratum in strata])
 
     probabilities = np.full(len(scans), np.nan)
-    labels = np.asarray(units.labels())
+    labels = np.asarray(together(scans))
     folds = min(folds, *(len(set(labels[tumour == which])) for which in (False, True)))
     if folds < 2:  # too few patients or pictures of a class to judge by
         return np.full(len(scans), 0.5)

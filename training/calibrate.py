@@ -51,6 +51,11 @@ class Calibration:
     b: float
     c: float
 
+    @property
+    def rises(self) -> bool:
+        """Whether a higher logit never means a lower probability, and somewhere a higher one."""
+        return min(self.a, self.b) >= 0 and max(self.a, self.b) > 0
+
     def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated P(tumour), 0..1, same shape as `logits`."""
         low, high = _logarithms(np.asarray(logits, float))
@@ -170,12 +175,22 @@ def choose_calibration(
 ) -> tuple[Calibration, dict[str, Score]]:
     """Fit the calibrator with the lowest cross-validated log loss on everything.
 
+    One whose curve falls is passed over: it would turn the network's answer round.
+
     Returns:
         It, and the comparison. Arguments as for `compare_calibrators`.
+
+    Raises:
+        CalibrationError: too few scans, or every curve falls.
     """
     scores = compare_calibrators(logits, targets, weights, groups)
-    best = min(CALIBRATORS, key=lambda name: scores[name]["log_loss"])
-    return CALIBRATORS[best](logits, targets, weights), scores
+    for name in sorted(CALIBRATORS, key=lambda name: scores[name]["log_loss"]):
+        if (fitted := CALIBRATORS[name](logits, targets, weights)).rises:
+            return fitted, scores
+    raise CalibrationError(
+        "On the validation split, the higher the network's logit the fewer the tumours: it has learnt "
+        "nothing that holds there. Train longer, or on other data."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,6 +254,14 @@ def _data(data: Mapping[str, Any]) -> list[str]:
         f"Dataset hash `{data['sha256']}`.",
         "",
         *_table(("scans of source and class", *splits), rows),
+        "",
+        *_table(
+            ("source", "what it is", "terms", "learnt from"),
+            [
+                (name, of["title"], of["licence"], "yes" if of["learnt_from"] else "no")
+                for name, of in data["sources"].items()
+            ],
+        ),
     ]
 
 

@@ -18,4 +18,4 @@ class EvaluationError(TrainingError):
 
 
 class CalibrationError(TrainingError):
-    """The validation split is too small to calibrate by."""
+    """The validation split is too small to calibrate by, or the network is worth nothing on it."""

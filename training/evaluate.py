@@ -57,7 +57,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     if not read:
         raise EvaluationError(f"None of the {len(found)} files in {settings.data} can be read.")
     targets = np.array([scan.label == Label.TUMOR for scan in read], dtype=np.float32)
-    groups = [scan.group or scan.origin for scan in read]
+    groups = [_group(scan) for scan in read]
     probabilities, called = answers.probabilities, answers.called
     whole = report(targets, probabilities, groups, called=called)
     sources = [scan.stated_source or scan.source for scan in read]
@@ -81,7 +81,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
         "without_label_issues": without,
         "decisions": said,
         "rejected": rejected,
-        "intervals": "95 %, bootstrapped by group",
+        "intervals": "95 %, bootstrapped by group, or by patient where no group is stated",
     }
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +125,16 @@ def _predict(
         if images:
             batches.append({k: v.numpy() for k, v in served(tf.constant(np.stack(images))).items()})
     return read, rejected, Decisions.joined(batches)
+
+
+def _group(scan: Found) -> str:
+    """What belongs together, as in `prepare`: a stated group, else a patient, else the scan alone.
+
+    Names mean something within one manifest only.
+    """
+    if scan.group:
+        return f"group {scan.group} of {scan.catalogue}"
+    return f"patient {scan.patient} of {scan.catalogue}" if scan.patient else scan.origin
 
 
 def _listed(data: Path, scans: list[Found]) -> NDArray[np.bool_]:

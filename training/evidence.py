@@ -30,22 +30,17 @@ class LogMeanExp(keras.layers.Layer):
 
 
 class OutlineLoss(keras.layers.Layer):
-    """Adds a loss where local evidence and a known outline disagree; returns the evidence unchanged.
+    """Adds a loss where local evidence and a known outline disagree; returns the evidence unchanged."""
 
-    A tumour without an outline lies somewhere, and covers less than half of what is seen: the weaker half
-    of its cells is taken for free of tumour, so that the look of a whole slice cannot pass for evidence.
-    """
-
-    def __init__(self, *, weight: float, guessed: float = 1.0, name: str | None = None) -> None:
+    def __init__(self, *, weight: float, name: str | None = None) -> None:
         """Make the layer.
 
         Args:
             weight: of this loss beside that of the label.
-            guessed: of the part on tumours without an outline, beside the rest.
             name: of the layer.
         """
         super().__init__(name=name, dtype="float32")
-        self._weight, self._guessed = weight, guessed
+        self._weight = weight
 
     def call(
         self, local: keras.KerasTensor, outlines: keras.KerasTensor, outlined: keras.KerasTensor
@@ -62,10 +57,7 @@ class OutlineLoss(keras.layers.Layer):
         target = ops.clip(covered / _COVERED, 0.0, 1.0)
         losses = _POSITIVE * target * ops.softplus(-local) + (1.0 - target) * ops.softplus(local)
         known = ops.mean(losses, axis=(1, 2)) * outlined
-        half = ops.stop_gradient(ops.median(local, axis=(1, 2), keepdims=True))
-        weaker = ops.cast(local <= half, "float32")
-        guessed = ops.mean(weaker * ops.softplus(local), axis=(1, 2)) * (1.0 - outlined)
-        self.add_loss(self._weight * ops.mean(known + self._guessed * guessed))
+        self.add_loss(self._weight * ops.mean(known))
         return local
 
     def compute_output_shape(

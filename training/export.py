@@ -27,6 +27,7 @@ from training.calibrate import choose_calibration, choose_thresholds, threshold_
 from training.card_text import render_markdown
 from training.errors import ExportError
 from training.familiarity import fit_density
+from training.localise import outlined_scans
 from training.model_card import build_card, render_json
 from training.plots import write_plots
 from training.refusals import unseen_source_refusals
@@ -54,10 +55,12 @@ def export(settings: ExportSettings, console: Console) -> Path:
 
     Raises:
         RunError: the run is not finished.
+        EvaluationError: the SOURCE of outlines names none, or files that are not there.
         ExportError: the dataset is not the one that was trained on, or the graph does not compute what
             was trained.
     """
     network = trained_network(settings.run)
+    outlines = outlined_scans(settings.outlines) if settings.outlines else None
     run = json.loads((settings.run / SETTINGS_FILE).read_text())
     classifier = Classifier(network, read_settings(settings.run).network)
 
@@ -78,7 +81,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
         learned=learned,
         chosen_by=chosen_by,
         held_out=held_out,
-        outlines=settings.outlines,
+        outlines=outlines,
         run=settings.run,
         before=settings.before,
         unfamiliar_views=settings.unfamiliar_views,

@@ -109,8 +109,8 @@ def _place(
     head = (grey > AIR).astype(np.uint8)
     reach = max(3, int(size * 0.06)) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    head = cv2.morphologyEx(head, cv2.MORPH_CLOSE, kernel)
-    depth = cv2.distanceTransform(head, cv2.DIST_L2, 3)
+    closed = cv2.morphologyEx(head, cv2.MORPH_CLOSE, kernel)
+    depth = cv2.distanceTransform(closed, cv2.DIST_L2, 3)
     room = depth > _RIM * size
     places = np.flatnonzero(room)
     if len(places) < 200:
@@ -171,7 +171,9 @@ def _filled(
     if generator.random() < 0.45:  # a rim that takes up contrast around a core that does not
         rim = radius * generator.uniform(0.15, 0.6)
         core = _level(grey, inside, generator, generator.uniform(0.3, 1.0))
-        fill += (core - level) * (1.0 / (1.0 + np.exp(-(depth - rim) / generator.uniform(0.5, 2.0))))
+        fill += (core - level) * (
+            1.0 / (1.0 + np.exp(-(depth - rim) / generator.uniform(0.5, 2.0)))
+        )
     mottle = generator.uniform(0.0, 16.0)
     fill += mottle * _noise(grey.shape, max(2.0, radius * generator.uniform(0.15, 0.6)), generator)
     # What lay there shows through, so that the texture is the scan's own.
@@ -200,7 +202,8 @@ def _pushed(grey: Grey, centre: tuple[float, float], radius: float, strength: fl
     pull = 1.0 - strength * away * np.exp(1.0 - away) * 0.5 / np.maximum(away, 0.25)
     map_x = centre[0] + (x - centre[0]) * pull
     map_y = centre[1] + (y - centre[1]) * pull
-    return cv2.remap(grey, map_x, map_y, cv2.INTER_LINEAR)
+    moved = cv2.remap(grey, map_x, map_y, cv2.INTER_LINEAR)
+    return np.asarray(moved, np.float32)
 
 
 def _to_pixels(grey: Grey) -> NDArray[np.uint8]:

@@ -2,11 +2,11 @@
 
     python -m training localise --model models/brain_tumor/1 --source SCANS
 
-SCANS is a folder with `scans/` and a `manifest.csv` whose column `mask` names, below the folder, an image
-that is white where the tumour is.
+SCANS is a folder with a `manifest.csv` whose column `path` names scans, below the folder or its `scans/`,
+and whose column `mask` names, below the folder, images that are white where the tumour is. Other columns
+of a SOURCE's manifest may be missing: a scan with an outline shows a tumour unless `label` denies it.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,10 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from data.imaging import IMAGE_SIZE, letterbox, prepare_scan, read_scan
-from data.labels import LABEL_OF_FOLDER, Label
+from data.labels import Label
 from data.manifest import MANIFEST
+from data.prepare import file_hash
+from data.sources import read_rows, stated_label
 from serving.contract import EXPLAIN
 from training.bootstrap import Figure, bootstrap, figure, figure_text, ratio
 from training.errors import EvaluationError
@@ -49,7 +51,7 @@ class Outlined:
         file: of the scan.
         mask: file of the outline.
         group: patient, or what else belongs together.
-        sha256: of the scan's file, as the manifest states it.
+        sha256: of the scan's file.
         split: as the manifest proposes it.
     """
 
@@ -117,25 +119,46 @@ def outlined_scans(source: Path) -> list[Outlined]:
     """The tumour scans of a SOURCE with an outline of at least `SMALLEST_MASK` pixels.
 
     Raises:
-        EvaluationError: no manifest, or one without masks.
+        EvaluationError: no manifest, or one that names no outlines, or files that are not there.
+        DatasetError: the manifest cannot be read.
     """
     path = source / MANIFEST
     if not path.is_file():
         raise EvaluationError(f"{source} holds no {MANIFEST}, which would name the outlines.")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("mask")]
+    rows = read_rows(path)
+    if not any("mask" in row for row in rows.values()):
+        raise EvaluationError(f"{path} has no column `mask`, which would name the outlines.")
     return [
-        Outlined(
-            file=_scan_file(source, row["path"]),
-            mask=source / row["mask"],
-            group=row.get("patient") or row.get("group") or row["path"],
-            sha256=row.get("sha256", ""),
-            split=row.get("split", ""),
-        )
-        for row in rows
-        if LABEL_OF_FOLDER.get(row["label"], row["label"]) == Label.TUMOR
-        and int(row.get("mask_px") or SMALLEST_MASK) >= SMALLEST_MASK
+        _outlined(source, name, row)
+        for name, row in rows.items()
+        if row.get("mask")
+        and stated_label(row.get("label", "")) != Label.NO_TUMOR
+        and _pixels(row, path) >= SMALLEST_MASK
     ]
+
+
+def _outlined(source: Path, name: str, row: dict[str, str]) -> Outlined:
+    file, mask = _scan_file(source, name), source / row["mask"]
+    for needed in (file, mask):
+        if not needed.is_file():
+            raise EvaluationError(f"{source / MANIFEST} names {needed}, which is not there.")
+    return Outlined(
+        file=file,
+        mask=mask,
+        group=row.get("patient") or row.get("group") or name,
+        sha256=row.get("sha256") or file_hash(file),
+        split=row.get("split", ""),
+    )
+
+
+def _pixels(row: dict[str, str], manifest: Path) -> int:
+    """Size of an outline; where it is not stated it counts as large enough."""
+    try:
+        return int(row.get("mask_px") or SMALLEST_MASK)
+    except ValueError:
+        raise EvaluationError(
+            f"{manifest}: {row['mask']} has {row['mask_px']!r} as `mask_px`, which is no whole number."
+        ) from None
 
 
 def measure_localisation(

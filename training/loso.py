@@ -2,11 +2,11 @@
 
     python -m training loso --data prepared --run runs/second
 
-The recipe is that of the run, which must have been begun. What is left out are a source's scans of the
-training and validation splits, and all that shows the same pictures; they are the test. The dataset's
-test split stays untouched. Calibration and thresholds come from the validation scans of the other
-sources, as in `export`. Scans whose label is doubtful, or that the audit lists, are not in the test.
-Beside each figure stands the shortcut floor, trained and tested the same way.
+The recipe is that of the run, which must have been begun. A source's scans of the training and
+validation splits are the test; they are left out, and with them all that shows the same pictures or
+patients. The dataset's test split stays untouched. Calibration and thresholds come from the validation
+scans of the other sources, as in `export`. Scans whose label is doubtful, or that the audit lists, are
+not in the test. Beside each figure stands the shortcut floor, trained and tested the same way.
 """
 
 import json
@@ -24,11 +24,19 @@ from data.manifest import Split, dataset_hash, read_manifest
 from training.appraise import LEAVE_ONE_SOURCE_OUT_FILE
 from training.bootstrap import figure_text
 from training.calibrate import choose_calibration, choose_thresholds
+from training.checkpoint import write_whole
 from training.metrics import Report, report
 from training.scans import ScanSet, load_split
 from training.settings import LeaveOneSourceOutSettings, TrainSettings
 from training.shortcut import shortcut_scores
-from training.train import predict_logits, read_settings, train, trained_network
+from training.train import (
+    final_size,
+    predict_logits,
+    read_settings,
+    stages,
+    train,
+    trained_network,
+)
 
 #: Folder in the run's folder with the trainings that leave something out.
 WITHOUT: Final = "without"
@@ -55,7 +63,8 @@ def leave_one_source_out(
 
     Returns:
         The rows that `leave_one_source_out.json` in the run's folder holds: `source`, `n`, `groups`,
-        `report` of the network and `shortcut`, that of the floor.
+        `report` of the network and `shortcut`, that of the floor. Beside them the file holds the
+        `recipe` in words, the `settings` in which it differs from the run's, and the `data_hash`.
 
     Raises:
         RunError: the run was not begun.
@@ -68,7 +77,11 @@ def leave_one_source_out(
     }
     recipe = replace(read_settings(settings.run), data=settings.data, **shorter)
     left_out = settings.sources or _sources(settings.data)
-    header = {"recipe": _in_words(recipe), "data_hash": dataset_hash(read_manifest(settings.data))}
+    header = {
+        "recipe": _in_words(recipe),
+        "settings": shorter,
+        "data_hash": dataset_hash(read_manifest(settings.data)),
+    }
     path = settings.run / LEAVE_ONE_SOURCE_OUT_FILE
     earlier = _rows_of_earlier_calls(path, header)
     rows: list[dict[str, Any]] = []
@@ -77,14 +90,12 @@ def leave_one_source_out(
         rows.append(_without(name, recipe, settings.run / WITHOUT / name, console))
         measured = {row["source"] for row in rows}
         kept = [row for row in earlier if row["source"] not in measured]
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({**header, "rows": [*kept, *rows]}, indent=2) + "\n")
-        partial.replace(path)
+        write_whole(path, json.dumps({**header, "rows": [*kept, *rows]}, indent=2) + "\n")
     console.print(_table(rows))
     return rows
 
 
-def _rows_of_earlier_calls(path: Path, header: dict[str, str]) -> list[dict[str, Any]]:
+def _rows_of_earlier_calls(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
     """Of the same recipe on the same dataset; others are not to be mixed with."""
     if not path.is_file():
         return []
@@ -138,10 +149,14 @@ def _in_words(recipe: TrainSettings) -> str:
         for name in _NAMED
         if (value := getattr(recipe, name)) != getattr(usual, name)
     )
+    epochs = ", ".join(
+        f"{stage.epochs} of {stage.name.replace('_', ' ')} at {stage.image_size} pixels"
+        for stage in stages(recipe)
+        if stage.epochs
+    )
     return (
-        f"{recipe.network}, {recipe.head_epochs} + {recipe.epochs} epochs at {recipe.image_size} pixels "
-        f"and {recipe.full_size_epochs} at 224, {recipe.views_per_epoch} views an epoch"
-        + (f"; {other}" if other else "")
+        f"{recipe.network}, epochs: {epochs}; {recipe.views_per_epoch} views an epoch, "
+        f"judged at {final_size(recipe)} pixels" + (f"; {other}" if other else "")
     )
 
 

@@ -12,6 +12,7 @@ from data.manifest import Scan, dataset_hash
 from serving.contract import MODEL_NAME
 from training.appraise import Appraisal, Measured, worst_errors
 from training.calibrate import HIGH_SPECIFICITY, LOW_SENSITIVITY
+from training.card_terms import describe_sources, licence, limits
 from training.familiarity import COMPONENTS, REFUSED
 from training.metrics import CALIBRATION_BINS, MacroAverage, Report
 from training.served_graph import Decision
@@ -19,29 +20,6 @@ from training.settings import TrainSettings
 
 Card = dict[str, Any]
 
-LIMITS: Final = (
-    "Not a medical device: for research and teaching, never for a decision about a patient.",
-    "Single 2-D slices of adult brains only; a tumour outside the slice cannot be seen.",
-    "Most tumours in the training data are gliomas, meningiomas and pituitary adenomas; metastases, "
-    "children and scans after surgery are hardly represented.",
-    "Web collections carry label noise: some 'no tumour' scans show other lesions.",
-    "Figures on the test split are internal: its sources also occur in training (never the same patient "
-    "or picture). Expect less on scans from elsewhere; leaving out a source tells how much less.",
-    "The families of images that are no brain MRI have few originals each; their rates are a sign, not "
-    "a promise. CT of the head and MRI of other organs are the hardest to tell.",
-    "The layer and the threshold that refuse them were chosen by looking at these families, and at how "
-    "many scans of the test split are refused; its labels played no part.",
-)
-LICENCE: Final = (
-    "Code: MIT. The weights inherit the strictest terms of their training data: non-commercial "
-    "research use (TCGA-LGG slices as re-published, CC BY-NC-SA 4.0), attribution (figshare 1512427, "
-    "CC BY 4.0), and web collections of unknown licence. ImageNet weights: Apache-2.0."
-)
-#: Sources whose scans may be shown, and to whom they are owed.
-SHOWABLE: Final = {
-    "cheng": "Jun Cheng, figshare 1512427, CC BY 4.0",
-    "tcga_lgg": "TCGA-LGG, The Cancer Imaging Archive, as re-published by Buda et al., CC BY-NC-SA 4.0",
-}
 #: Errors that the card lists.
 WORST: Final = 24
 #: What is told of a figure that only stands beside another.
@@ -72,6 +50,7 @@ def build_card(
         split = counts.setdefault(scan.split, {})
         name = f"{scan.source}/{scan.label}"
         split[name] = split.get(name, 0) + 1
+    sources = describe_sources(scans, left_out=run["without"])
     thresholds, calibration = decision.thresholds, decision.calibration
     fitted = appraisal.fitted
     return {
@@ -132,12 +111,13 @@ def build_card(
         "data": {
             "sha256": dataset_hash(scans),
             "counts": counts,
+            "sources": sources,
             "prepared_with": prepared.get("options", {}),
         },
         "training": {name: value for name, value in run.items() if name not in ("data", "run")},
-        "reproduce": reproduce(run, prepared),
-        "limits": list(LIMITS),
-        "licence": LICENCE,
+        "reproduce": reproduce(run, prepared, appraisal),
+        "limits": limits(sources, appraisal.refusals),
+        "licence": licence(sources, run["network"]),
         "git_commit": _git_commit(),
         "libraries": {name: library_version(name) for name in ("tensorflow", "keras", "numpy")},
     }
@@ -148,19 +128,24 @@ def render_json(card: Card) -> str:
     return json.dumps(card, indent=1) + "\n"
 
 
-def reproduce(run: dict[str, Any], prepared: dict[str, Any]) -> list[str]:
+def reproduce(run: dict[str, Any], prepared: dict[str, Any], appraisal: Appraisal) -> list[str]:
     """The commands that make the version again, one a line, with every setting that was in force."""
     options = prepared.get("options", {})
     prepare = ["python -m data prepare SOURCE… --out prepared", *_flags(options)]
     flags = {field.name for field in fields(TrainSettings)} - {"data", "run"}
     settings = {name: value for name, value in run.items() if name in flags}
-    return [
+    commands = [
         " ".join(prepare),
         "python -m training audit --data prepared",
         " ".join(["python -m training train --data prepared --run runs/again", *_flags(settings)]),
-        "python -m training loso --data prepared --run runs/again",
-        "python -m training export --run runs/again --data prepared --outlines SOURCE",
     ]
+    if found := appraisal.leave_one_source_out:
+        asked = {"sources": [row["source"] for row in found["rows"]], **found.get("settings", {})}
+        loso = ["python -m training loso --data prepared --run runs/again", *_flags(asked)]
+        commands.append(" ".join(loso))
+    outlines = " --outlines SOURCE" if appraisal.localisation else ""
+    commands.append(f"python -m training export --run runs/again --data prepared{outlines}")
+    return commands
 
 
 def _flags(settings: dict[str, Any]) -> list[str]:

@@ -71,7 +71,9 @@ class Standardise(layers.Layer):
         images = ops.image.affine_transform(images, _affine(scale, left, top))
         if self.side != size:
             images = ops.image.resize(images, (self.side, self.side), antialias=True)
-        return ops.reshape(images, (-1, self.side, self.side, channels))  # a transform forgets the shape
+        return ops.reshape(
+            images, (-1, self.side, self.side, channels)
+        )  # a transform forgets the shape
 
     def back(self, cells: keras.KerasTensor, images: keras.KerasTensor) -> keras.KerasTensor:
         """Lay a map of what this layer returned over what it was given.
@@ -207,7 +209,9 @@ def build_network(
     if standardised:
         framed: layers.Layer = Standardise(side=image_size, name=FRAMED)
     else:
-        framed = layers.Resizing(image_size, image_size, antialias=True, dtype="float32", name=FRAMED)
+        framed = layers.Resizing(
+            image_size, image_size, antialias=True, dtype="float32", name=FRAMED
+        )
     x = framed(Grey(name="grey")(inputs))
     x = RandomView(seed=seed, random_networks=random_networks, name="random_view")(x)
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
@@ -219,9 +223,7 @@ def build_network(
     return keras.Model(inputs, pool(name="logit")(x), name="tumour_network")
 
 
-def taught_by_outlines(
-    network: keras.Model, *, backbone: str, weight: float, guessed: float = 0.0
-) -> keras.Model:
+def taught_by_outlines(network: keras.Model, *, backbone: str, weight: float) -> keras.Model:
     """The same network, sharing its weights, with a loss on local evidence where outlines are known.
 
     Args:
@@ -243,5 +245,5 @@ def taught_by_outlines(
     x, moved = x[..., :1], x[..., 1:]
     x = ops.concatenate([normalise(x, backbone)] * 3, axis=-1)
     x = layer("evidence")(layer("dropout")(layer("backbone")(x)))
-    x = OutlineLoss(weight=weight, guessed=guessed, name="outline_loss")(x, moved, outlined)
+    x = OutlineLoss(weight=weight, name="outline_loss")(x, moved, outlined)
     return keras.Model([network.inputs[0], outlines, outlined], layer("logit")(x))

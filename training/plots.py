@@ -20,8 +20,8 @@ from data.labels import Label
 from serving.contract import Risk
 from training.appraise import Appraisal, worst_errors
 from training.calibrate import Operating
+from training.card_terms import showable
 from training.metrics import CALIBRATION_BINS, calibration_bins
-from training.model_card import SHOWABLE
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -241,7 +241,7 @@ def gallery(appraisal: Appraisal) -> Figure | None:
     worst = []
     for i in worst_errors(appraisal.test, count=len(scans)):
         shown[scans[i].group] += 1
-        if scans[i].source in SHOWABLE and shown[scans[i].group] <= _OF_ONE_GROUP:
+        if showable(scans[i].source) and shown[scans[i].group] <= _OF_ONE_GROUP:
             worst.append(i)
     worst = worst[:_GALLERY]
     if not worst:
@@ -258,7 +258,7 @@ def gallery(appraisal: Appraisal) -> Figure | None:
         axes.imshow(image)
         p = appraisal.test.answers.probabilities[i]
         axes.set_title(f"labelled {truth}\nP(tumour) = {p:.3f}", fontsize=7)
-    owed = {SHOWABLE[scans[i].source] for i in worst}
+    owed = {str(showable(scans[i].source)) for i in worst}
     drawn.supxlabel("; ".join(sorted(owed)), fontsize=6, color=GREY)
     return drawn
 

@@ -1,21 +1,23 @@
-"""JPEG artefacts as augmentation: a codec's hand tells the source."""
+"""JPEG artefacts as augmentation: most public scans went through a codec, each source at its own quality."""
 
-import cv2
+from io import BytesIO
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 
 def recompress(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Encode as grey JPEG and decode again.
+    """Encode as JPEG and decode again.
 
     Args:
-        pixels: uint8 `[H, W, 3]`.
+        pixels: uint8 `[H, W, 3]`, RGB.
         quality: 1..100.
 
     Returns:
-        uint8 `[H, W, 3]`, grey.
+        uint8 `[H, W, 3]`, grey (ITU-R 601 luma, as the network takes it).
     """
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    _, encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
-    return np.repeat(decoded[..., None], 3, axis=-1)
+    encoded = BytesIO()
+    Image.fromarray(pixels).convert("L").save(encoded, "JPEG", quality=quality)
+    with Image.open(encoded) as decoded:
+        return np.repeat(np.asarray(decoded)[..., None], 3, axis=-1)

@@ -80,7 +80,7 @@ class Reformats:
         """
         for _ in range(tries if self._volumes else 0):
             volume = self._volumes[generator.integers(len(self._volumes))]
-            plane = generator.integers(2)
+            plane = int(generator.integers(2))
             tissue = volume.tissue[plane]
             wanted = volume.tumour[plane] >= _CUT_TUMOUR if tumour else volume.tumour[plane] == 0
             places = np.flatnonzero(wanted & (tissue > _FULL * tissue.max()))

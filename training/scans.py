@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
+from data.grouping import together
 from data.label_issues import read_label_issues
 from data.labels import Label
-from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, read_manifest
+from data.manifest import MASKS, DatasetError, Scan, Split, read_manifest, rows_hash
 from serving.contract import IMAGE_SHAPE
 
 #: Labels that are probably wrong or not decidable from the slice: left out of training and of the
@@ -100,8 +101,8 @@ def load_split(
         splits: which parts.
         keep_doubtful: false leaves out scans whose `flag` makes their label doubtful, and those that
             `python -m training audit` listed.
-        without: sources to leave out, and with them every scan of another source that is in a group
-            with one of theirs: it shows the same picture.
+        without: sources to leave out, and with them every scan of another source that groups and
+            patients link to one of theirs: it shows the same picture or the same person.
         only: the sources to take; none for all.
 
     Raises:
@@ -112,14 +113,17 @@ def load_split(
     if unknown:
         raise DatasetError(f"{dataset} has no source called {', '.join(sorted(unknown))}.")
     issues = set() if keep_doubtful else read_label_issues(dataset)
-    tainted = {scan.group for scan in everything if scan.source in without}
+    linked = together(everything)
+    tainted = {
+        link for link, scan in zip(linked, everything, strict=True) if scan.source in without
+    }
     chosen = [
         i
         for i, scan in enumerate(everything)
         if scan.split in splits
         and (keep_doubtful or not doubtful(scan))
         and scan.path not in issues
-        and scan.group not in tainted
+        and linked[i] not in tainted
         and (not only or scan.source in only)
     ]
     if not chosen:
@@ -133,8 +137,8 @@ def load_split(
 
 
 def _packed(dataset: Path, scans: list[Scan]) -> NDArray[np.uint8]:
-    """All pixels of a dataset as one array on disk, named by the dataset's hash."""
-    path = dataset / f"pixels-{dataset_hash(scans)[:16]}.npy"
+    """All pixels of a dataset as one array on disk, named by the order of its files."""
+    path = dataset / f"pixels-{rows_hash(scans)[:16]}.npy"
     if not path.exists():
         partial = path.with_suffix(".partial")
         packed = np.lib.format.open_memmap(

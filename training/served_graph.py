@@ -46,7 +46,7 @@ class Classifier:
         """Take the trained parts out of a network.
 
         Args:
-            network: from `training.network.build_network`, trained, at the full image size.
+            network: from `training.network.build_network`, trained.
             backbone: its name; only EfficientNet-Lite0 is folded, others run as they are.
         """
         trained = network.get_layer("backbone")

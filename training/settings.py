@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import cyclopts
+from cyclopts import Parameter, validators
+
+_Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+_CountOrZero = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+_Rate = Annotated[float, Parameter(validator=validators.Number(gt=0))]
+_Share = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+#: At 1, nothing would be learnt.
+_ShareBelowOne = Annotated[float, Parameter(validator=validators.Number(gte=0, lt=1))]
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class AuditSettings:
     """Which dataset, and how its scans are judged."""
@@ -15,17 +22,17 @@ class AuditSettings:
     data: Path
     """Dataset written by `python -m data prepare`; the list and the features are kept in it."""
 
-    folds: int = 5
+    folds: Annotated[int, Parameter(validator=validators.Number(gte=2))] = 5
     """Parts of the cross-validation."""
 
-    repeats: int = 4
+    repeats: _Count = 4
     """Divisions into parts that are averaged: a single one makes the list depend on chance."""
 
-    seed: int = 2024
+    seed: _CountOrZero = 2024
     """Of the division into parts."""
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """What one training run depends on; written to `settings.json` in its folder."""
@@ -43,52 +50,46 @@ class TrainSettings:
     backbone: Literal["efficientnet_lite0", "mobilenet_v2", "resnet50_v2"] = "efficientnet_lite0"
     """EfficientNet-Lite0 ships with the repository; for the others Keras downloads ImageNet weights."""
 
-    head_epochs: int = 1
+    head_epochs: _CountOrZero = 1
     """Epochs of the head alone, backbone frozen."""
 
-    epochs: int = 12
+    epochs: _CountOrZero = 12
     """Epochs of the whole network at `--image-size`."""
 
-    full_size_epochs: int = 2
-    """Epochs at the full 224 pixels at the end."""
+    full_size_epochs: _CountOrZero = 2
+    """Epochs at the full 224 pixels at the end; with 0, the network is judged and served at
+    `--image-size`, to which it scales the 224 pixels that it is sent."""
 
-    image_size: int = 160
+    image_size: Annotated[int, Parameter(validator=validators.Number(gte=32, lte=224))] = 160
     """Side in pixels during the first two stages: half the cost of 224."""
 
-    views_per_epoch: int = 4000
+    views_per_epoch: _Count = 4000
     """Random views drawn in an epoch, both classes alike, sources by the root of their size."""
 
-    lesions: float = 0.4
+    lesions: _Share = 0.4
     """Share of the positive views that are normal scans with a drawn lesion."""
 
-    decoys: float = 0.3
+    decoys: _Share = 0.3
     """Share of the negative views that are given what is no tumour: spots, shading, a bulge."""
 
-    styles: float = 0.3
+    styles: _Share = 0.3
     """Share of the views that are given the grey levels of another scan."""
 
-    jpeg: float = 0.3
+    jpeg: _Share = 0.3
     """Share of the views that are compressed as JPEG."""
 
-    reformats: float = 0.2
+    reformats: _Share = 0.2
     """Share of the views that are sagittal or coronal cuts through a volume, where the dataset has
     volumes, slice by slice, with outlines."""
 
-    closeups: float = 0.0
-    """Share of the views, of those where the place of a tumour is known, that are cut down to a part of
-    the head."""
-
-    guessed: float = 0.0
-    """temp"""
-
-    outline_weight: float = 0.5
+    outline_weight: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 0.5
     """Weight of the loss on local evidence where a tumour's outline is known, beside the label's; 0 for
     none."""
 
     pooling: Literal["log_mean_exp", "mean"] = "log_mean_exp"
     """From local evidence to the logit of a scan."""
 
-    transplants: float = 0.0
+    transplants: _Share = 0.0
     """Share of the views in which a tumour, or plain tissue in its shape, was put into a scan without
     one; needs tumour masks in the dataset, and does nothing where there are none. 0.25 neither helped
     nor harmed on our sources."""
@@ -100,34 +101,34 @@ class TrainSettings:
     """Remap the grey levels of half of the views by a random shallow network each, so that appearance
     tells nothing."""
 
-    frozen: float = 0.4
+    frozen: _Share = 0.4
     """Share of the backbone's layers, from the stem, that stay as ImageNet left them."""
 
     standardise: bool = True
     """Crop to the head and stretch grey levels before the network."""
 
-    ema: float = 0.99
+    ema: _ShareBelowOne = 0.99
     """Momentum of the moving average of the weights; 0 for none."""
 
     without: list[str] = field(default_factory=list)
-    """Sources to leave out, with all that shows the same pictures."""
+    """Sources to leave out, with all that shows the same pictures or patients."""
 
-    batch_size: int = 32
+    batch_size: _Count = 32
     """Views in a step."""
 
-    learning_rate: float = 1e-3
+    learning_rate: _Rate = 1e-3
     """Of the head in the second stage, at its start; other rates are fractions of it."""
 
-    dropout: float = 0.3
+    dropout: _ShareBelowOne = 0.3
     """Rate before the last layer."""
 
-    weight_decay: float = 0.02
+    weight_decay: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 0.02
     """Decoupled weight decay (AdamW)."""
 
-    patience: int = 6
+    patience: _Count = 6
     """Epochs without a lower validation loss before a stage ends early."""
 
-    seed: int = 2024
+    seed: _CountOrZero = 2024
     """Of draws, augmentation, dropout and the head's first weights."""
 
     all_devices: bool = False
@@ -140,7 +141,7 @@ class TrainSettings:
         return "cnn" if self.recipe == "scratch" else self.backbone
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class TuneSettings:
     """Which recipe to search, and for how long."""
@@ -154,20 +155,20 @@ class TuneSettings:
     recipe: Literal["finetune", "scratch"] = "finetune"
     """As in `train`."""
 
-    trials: int = 20
+    trials: _Count = 20
     """Trainings in all, those of earlier calls included."""
 
-    epochs: int = 3
+    epochs: _Count = 3
     """Of each trial."""
 
-    views_per_epoch: int = 2000
+    views_per_epoch: _Count = 2000
     """Of each trial."""
 
-    seed: int = 2024
+    seed: _CountOrZero = 2024
     """Of the search and of each trial."""
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class LeaveOneSourceOutSettings:
     """Which recipe, and what to leave out of it."""
@@ -183,17 +184,17 @@ class LeaveOneSourceOutSettings:
     """Sources to leave out, one training each; `a+b` leaves out both at once. Each, if none is
     named."""
 
-    views_per_epoch: int | None = None
+    views_per_epoch: _Count | None = None
     """Views in an epoch, where they shall differ from the run's: fewer save time."""
 
-    epochs: int | None = None
+    epochs: _CountOrZero | None = None
     """Likewise, epochs of the whole network."""
 
-    full_size_epochs: int | None = None
+    full_size_epochs: _CountOrZero | None = None
     """Likewise, epochs at full size."""
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
     """From which run to which model."""
@@ -214,11 +215,11 @@ class ExportSettings:
     before: Path | None = None
     """Folder of the run of an earlier recipe: its `loso` figures stand in the card beside this one's."""
 
-    unfamiliar_views: int = 48
+    unfamiliar_views: _Count = 48
     """Images of each family that is no brain MRI, to measure how often they are refused."""
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
     """Which version on which scans."""
@@ -233,11 +234,11 @@ class EvaluateSettings:
     json: Path | None = None
     """File to write the report to."""
 
-    batch_size: int = 32
+    batch_size: _Count = 32
     """Scans a call."""
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class LocaliseSettings:
     """Which version on which outlined tumours."""
@@ -254,11 +255,11 @@ class LocaliseSettings:
     json: Path | None = None
     """File to write the report to."""
 
-    batch_size: int = 32
+    batch_size: _Count = 32
     """Scans a call."""
 
 
-@cyclopts.Parameter(name="*")
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings:
     """What the benchmark measures."""
@@ -269,5 +270,5 @@ class BenchSettings:
     data: Path | None = None
     """Dataset written by `python -m data prepare`, to measure the input pipeline; not measured without."""
 
-    rounds: int = 7
+    rounds: _Count = 7
     """Rounds of turns; more are steadier."""

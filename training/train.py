@@ -11,7 +11,6 @@ Interrupted, the same command goes on where it stopped. About half an hour on tw
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -25,8 +24,9 @@ from rich.console import Console
 
 from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
-from training.errors import RunError
 from training.alterations import Shares
+from training.checkpoint import StageCheckpoint, copy_whole, remove_state, write_whole
+from training.errors import RunError
 from training.network import build_network, taught_by_outlines
 from training.propensity import inverse_propensity
 from training.scans import TEMPERING, ScanSet, load_split
@@ -97,6 +97,13 @@ def stages(settings: TrainSettings) -> tuple[Stage, ...]:
     )
 
 
+def final_size(settings: TrainSettings) -> int:
+    """Side in pixels of what a trained network was last shown, and is judged and served at."""
+    return next(
+        (stage.image_size for stage in reversed(stages(settings)) if stage.epochs), IMAGE_SIZE
+    )
+
+
 class DiscriminativeAdamW(keras.optimizers.AdamW):
     """AdamW whose learning rate is scaled for each variable (Howard and Ruder, 2018, arXiv:1801.06146).
 
@@ -142,7 +149,7 @@ def train(settings: TrainSettings, console: Console) -> Path:
         weights = _run_stages(settings, training, chances, validation, console)
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
-    shutil.copyfile(weights, run / WEIGHTS_FILE)
+    copy_whole(weights, run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
 
 
@@ -163,6 +170,7 @@ def _run_stages(
             console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
             _fit(stage, settings, training, chances, validation, start=weights, best=best)
             (settings.run / f"{stage.name}.done").touch()
+        remove_state(settings.run / stage.name)
         weights = best
     return weights
 
@@ -182,7 +190,7 @@ def read_settings(run: Path) -> TrainSettings:
 
 
 def trained_network(run: Path) -> keras.Model:
-    """The network of a finished run, at full image size, with its trained weights.
+    """The network of a finished run with its trained weights, at the image size of its last stage.
 
     Raises:
         RunError: the run is not finished.
@@ -193,6 +201,7 @@ def trained_network(run: Path) -> keras.Model:
     settings = read_settings(run)
     network = build_network(
         settings.network,
+        image_size=final_size(settings),
         pretrained=False,
         standardised=settings.standardise,
         pooling=settings.pooling,
@@ -216,7 +225,9 @@ def lowest_loss(run: Path) -> float:
 def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
     """Uncalibrated logits `[N]` of a whole set."""
     batches = np.array_split(np.arange(len(scans)), -(-len(scans) // 64))
-    return np.concatenate([network.predict_on_batch(scans.images(which)) for which in batches])[:, 0]
+    return np.concatenate([network.predict_on_batch(scans.images(which)) for which in batches])[
+        :, 0
+    ]
 
 
 def _remember(settings: TrainSettings, training: ScanSet) -> None:
@@ -232,7 +243,7 @@ def _remember(settings: TrainSettings, training: ScanSet) -> None:
             f"{settings.run} was begun with other settings or data. "
             "Resume it with those of its settings.json, or choose another --run."
         )
-    path.write_text(text)
+    write_whole(path, text)
 
 
 @contextmanager
@@ -314,7 +325,7 @@ def _fit(
         use_ema=settings.ema > 0,
         ema_momentum=settings.ema or 0.99,
     )
-    taught = taught_by_outlines(network, backbone=settings.network, weight=settings.outline_weight, guessed=settings.guessed)
+    taught = taught_by_outlines(network, backbone=settings.network, weight=settings.outline_weight)
     taught.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.02),
@@ -322,31 +333,29 @@ def _fit(
     )
     # The average is what is validated and kept; the fit goes on from the weights themselves.
     averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if settings.ema else []
-    epochs_file = best.parent / f"{stage.name}.csv"
-    past = _past_losses(epochs_file)
-    taught.fit(
-        views,
-        validation_data=Views(validation, batch_size=64),
-        epochs=stage.epochs,
-        shuffle=False,  # the draws are random already, and in the same order after a resumption
-        callbacks=[
-            # Before the swap, so that a resumed fit goes on from the weights, not from their average.
-            keras.callbacks.BackupAndRestore(best.parent / f"{stage.name}.backup"),
-            *averaging,
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: views.draw(epoch)),
-            keras.callbacks.ModelCheckpoint(
-                str(best),
-                monitor="val_loss",
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=min(past, default=None),
-            ),
-            keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
-            keras.callbacks.CSVLogger(str(epochs_file), append=True),
-            keras.callbacks.TensorBoard(str(best.parent / "tensorboard" / stage.name)),
-            keras.callbacks.TerminateOnNaN(),
-        ],
+    checkpoint = StageCheckpoint(
+        best.parent / stage.name, epochs=stage.epochs, patience=settings.patience
     )
+    checkpoint.restore(taught)
+    if not checkpoint.over:
+        taught.fit(
+            views,
+            validation_data=Views(validation, batch_size=64),
+            initial_epoch=checkpoint.epoch,
+            epochs=stage.epochs,
+            shuffle=False,  # the draws are random already, and in the same order after a resumption
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, _: views.draw(epoch),
+                    on_epoch_end=lambda epoch, _: checkpoint.keep_state(epoch),
+                ),
+                *averaging,
+                checkpoint,
+                keras.callbacks.TensorBoard(str(best.parent / "tensorboard" / stage.name)),
+                keras.callbacks.TerminateOnNaN(),
+            ],
+        )
+    checkpoint.finish(best)
 
 
 def _rates(backbone: keras.Model, stage: Stage) -> dict[str, float]:
@@ -360,7 +369,7 @@ def _rates(backbone: keras.Model, stage: Stage) -> dict[str, float]:
 
 
 def _past_losses(epochs_file: Path) -> list[float]:
-    """Validation losses of the epochs before an interruption."""
+    """Validation losses of a stage's epochs so far."""
     if not epochs_file.exists():
         return []
     with epochs_file.open() as file:

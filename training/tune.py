@@ -18,6 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from training.checkpoint import write_whole
 from training.errors import RunError
 from training.settings import TrainSettings, TuneSettings
 from training.train import lowest_loss, train
@@ -106,7 +107,7 @@ def _record(study: optuna.Study, settings: TuneSettings) -> dict[str, Any]:
         "best": {"loss": best.value, **best.params},
         "flags": " ".join([f"--recipe {settings.recipe}", *flags]),
     }
-    (settings.out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_whole(settings.out / RESULT, json.dumps(result, indent=2) + "\n")
     return result
 
 

@@ -45,7 +45,6 @@ class Views(keras.utils.PyDataset):
         self, batch: int, which: NDArray[np.int_]
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         images = self._scans.images(which)
-        # All known to be empty: no part of the loss on outlines is guessed, and none is learnt from.
         return images, np.zeros_like(images[..., :1]), np.zeros((len(which), 1), np.float32)
 
 

@@ -8,8 +8,9 @@ import sys
 
 import cyclopts
 
+from data.settings_env import environment
 from serving.client import Client
-from ui.settings import Settings, from_environment, unknown_variables
+from ui.settings import Settings
 
 _HELP = """Serve the page and the HTTP API.
 
@@ -27,8 +28,11 @@ _DRAIN_S = 5
 #: Exit code that the command line itself has for flags it does not know.
 WRONG_USE = 2
 
-app = cyclopts.App(
-    name="python -m ui", help=_HELP, help_format="markdown", config=from_environment()
+app: cyclopts.App = cyclopts.App(
+    name="python -m ui",
+    help=_HELP,
+    help_format="markdown",
+    config=environment("UI_", lambda: app),
 )
 
 
@@ -36,9 +40,6 @@ app = cyclopts.App(
 def main(settings: Settings | None = None) -> int:
     """Listen until SIGTERM or Ctrl-C."""
     settings = settings or Settings()
-    if unknown := unknown_variables(os.environ):
-        print(f"Unknown environment variable: {', '.join(unknown)}. See --help.", file=sys.stderr)
-        return WRONG_USE
     try:
         client = Client(settings.server, model=settings.model, timeout_s=settings.timeout_s)
     except ValueError as error:

@@ -1,15 +1,11 @@
 """Settings of `python -m ui`: flags and environment variables (`UI_…`) of the same name."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Annotated, Final
+from dataclasses import dataclass
+from typing import Annotated
 
-import cyclopts
 from cyclopts import Parameter, validators
 
 from serving.contract import MODEL_NAME
-
-_PREFIX: Final = "UI_"
 
 
 @Parameter(name="*")
@@ -41,14 +37,3 @@ class Settings:
 
     share: Annotated[bool, Parameter(negative=())] = False
     """Publish the page on a temporary public gradio.live address: everyone who knows it can use it."""
-
-
-def from_environment() -> cyclopts.config.Env:
-    """Where the command line looks for settings that no flag gives."""
-    return cyclopts.config.Env(_PREFIX, command=False)
-
-
-def unknown_variables(environment: Iterable[str]) -> list[str]:
-    """The variables that look like settings but are none: a misspelt one must not pass silently."""
-    known = {_PREFIX + field.name.upper() for field in fields(Settings)}
-    return sorted(name for name in environment if name.startswith(_PREFIX) and name not in known)

@@ -69,6 +69,7 @@ def test_report_names_what_crosses_a_split(call, pile, tmp_path, column: str) ->
         (["prepare", "pile"], "--out"),
         (["prepare", "pile", "--out", "x", "--sede", "3"], "Unknown option"),
         (["prepare", "pile", "--out", "x", "--seed", "many"], 'unable to convert "many" into int'),
+        (["prepare", "pile", "--out", "x", "--workers", "0"], "Must be >= 1"),
         (["report", "pile"], "holds no manifest.csv"),
         (["repair"], "Unknown command"),
     ],

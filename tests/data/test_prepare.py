@@ -54,6 +54,22 @@ def test_pngs_are_the_prepared_pixels_under_safe_names(pile, run_prepare, tmp_pa
     assert on_disk == {scan.path for scan in scans}
 
 
+def test_rejects_of_sources_of_one_name_lie_apart(pile, run_prepare, tmp_path) -> None:
+    for i, folder in enumerate(("a", "b", "c-2")):
+        source = tmp_path / folder / ("scans-2" if "-2" in folder else "scans")
+        (source / "no").mkdir(parents=True)
+        (source / "no" / "bad.png").write_bytes(b"no image %d" % i)
+    run_prepare(
+        pile, tmp_path / "a" / "scans", tmp_path / "b" / "scans", tmp_path / "c-2" / "scans-2"
+    )
+    rejects = tmp_path / "out" / "invalid_images"
+    with (rejects / "reasons.csv").open() as file:
+        copies = [row["file"] for row in csv.DictReader(file)]
+    assert len(set(copies)) == 3
+    contents = [(rejects / copy).read_bytes() for copy in copies]
+    assert contents == [b"no image 0", b"no image 1", b"no image 2"]
+
+
 def test_copies_share_a_group_and_no_group_crosses_a_split(pile, run_prepare) -> None:
     family = defaultdict(set)
     for path in sorted(pile.rglob("*.png")):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.alterations import Alterations, Shares, View, close_up
+from training.alterations import Alterations, Shares
 from training.recompress import recompress
 from training.styles import mix_style
 from training.transplant import AIR
@@ -73,21 +73,6 @@ def test_without_a_normal_scan_there_is_nothing_to_draw_into(scan_set):
     scans = scan_set(head(90)[None], [True])
     (view,) = views(scans, 0, 1, lesions=1.0)
     assert (view.pixels == scans.images(np.array([0]))[0]).all()
-
-
-def test_a_close_up_shows_the_tumour_larger_and_its_outline_with_it(scans, region):
-    pixels = scans.images(np.array([0]))[0]
-    generator = np.random.default_rng(0)
-    for _ in range(20):
-        view = close_up(View(pixels=pixels, outline=region), generator)
-        assert view.outline.sum() > region.sum()
-        bright = view.pixels[..., 0] > 180
-        assert (bright & view.outline).sum() > 0.9 * bright.sum()
-
-
-def test_tumours_of_unknown_place_are_never_cut(scans):
-    for view in views(scans, 1, closeups=1.0):
-        assert (view.pixels == scans.images(np.array([1]))[0]).all()
 
 
 def test_mixing_styles_moves_grey_levels_and_keeps_air_and_order():

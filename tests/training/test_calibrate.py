@@ -146,3 +146,22 @@ def test_a_validation_split_that_is_too_small_is_named(groups):
     targets = np.array([1.0, 1.0, 0.0, 0.0])
     with pytest.raises(CalibrationError, match="too few to calibrate by"):
         choose_calibration(np.arange(4.0), targets, np.ones(4), groups)
+
+
+def test_a_network_whose_answer_would_have_to_be_turned_round_is_refused():
+    logits, targets = logits_and_targets(n=2000)
+    groups = [str(i) for i in range(2000)]
+    with pytest.raises(CalibrationError, match="the higher the network's logit the fewer"):
+        choose_calibration(-logits, targets, np.ones(2000), groups)
+
+
+def test_a_curve_that_falls_is_passed_over_for_one_that_rises():
+    """Nearly all are tumours, those of low logits a little less often: only an offset makes it rise."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(-3, 1, 2000)
+    targets = (generator.random(2000) < 1 / (1 + np.exp(-(0.5 * logits + 4)))).astype(np.float32)
+    weights, groups = np.ones(2000), [str(i) for i in range(2000)]
+    assert fit_temperature(logits, targets, weights).a < 0
+    got, _ = choose_calibration(logits, targets, weights, groups)
+    assert got.rises
+    assert np.diff(got.probability(np.array([-6.0, 0.0])))[0] > 0

@@ -1,11 +1,13 @@
 """The pointing game, with maps that point where the test wants."""
 
 import csv
+import hashlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data.manifest import DatasetError
 from training.errors import EvaluationError
 from training.localise import compare, measure_localisation, outlined_scans, read_mask
 
@@ -98,3 +100,46 @@ def test_perfect_maps_hit_always_and_blind_ones_never(source):
 def test_a_folder_without_outlines_says_so(tmp_path):
     with pytest.raises(EvaluationError, match=r"holds no manifest\.csv"):
         outlined_scans(tmp_path)
+
+
+def rewritten(source, columns):
+    """The manifest with these columns only."""
+    with (source / "manifest.csv").open(newline="") as file:
+        rows = [{name: row[name] for name in columns} for row in csv.DictReader(file)]
+    with (source / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_scans_and_outlines_are_all_that_a_manifest_must_name(source):
+    known = {scan.file: scan.mask for scan in outlined_scans(source)}
+    rewritten(source, ["path", "mask"])
+    scans = outlined_scans(source)
+    assert known.items() < {scan.file: scan.mask for scan in scans}.items()
+    assert len(scans) == 5, "an outline of unknown size counts"
+    for scan in scans:
+        assert scan.sha256 == hashlib.sha256(scan.file.read_bytes()).hexdigest()
+        assert scan.group == f"yes/{scan.file.name}"
+
+
+def test_a_scan_that_is_said_to_be_normal_has_no_tumour_to_find(source):
+    path = source / "manifest.csv"
+    path.write_text(path.read_text().replace(",yes,", ",no_tumor,"))
+    assert outlined_scans(source) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mask,mask_px", "outline,mask_px", "has no column `mask`"),
+        ("path,", "file,", "has no column `path`"),
+        ("masks/0.png", "masks/9.png", "masks/9.png, which is not there"),
+        ("5000", "large", "'large' as `mask_px`, which is no whole number"),
+    ],
+)
+def test_a_manifest_that_cannot_be_followed_says_why(source, old, new, message):
+    path = source / "manifest.csv"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises((EvaluationError, DatasetError), match=message):
+        outlined_scans(source)

@@ -1,5 +1,8 @@
 """The network, its augmentation and its folding."""
 
+import json
+from dataclasses import asdict
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from data.imaging import prepare_scan, read_scan
 from training.augment import RandomView
 from training.efficientnet_lite import efficientnet_lite0, fold
 from training.network import FRAMED, Standardise, build_network
+from training.settings import TrainSettings
+from training.train import SETTINGS_FILE, WEIGHTS_FILE, trained_network
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,26 @@ def test_a_smaller_image_size_only_scales(network, scans):
     framed = keras.Model(small.inputs[0], small.get_layer(FRAMED).output)
     assert framed(scans).shape == (4, 96, 96, 1)
     assert len(small.get_weights()) == len(network.get_weights())
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' own, on saving
+@pytest.mark.parametrize(
+    ("options", "side"),
+    [
+        ({"full_size_epochs": 0}, 96),
+        ({"full_size_epochs": 1}, 224),
+        ({"recipe": "scratch", "full_size_epochs": 1}, 96),
+    ],
+    ids=["never at full size", "at last at full size", "from scratch"],
+)
+def test_a_network_is_judged_at_the_size_it_was_trained_at(tmp_path, options, side):
+    settings = TrainSettings(data=tmp_path, run=tmp_path, image_size=96, **options)
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(asdict(settings), default=str))
+    trained = build_network(settings.network, pretrained=False, standardised=True)
+    trained.save_weights(tmp_path / WEIGHTS_FILE)
+    network = trained_network(tmp_path)
+    assert network.input_shape == (None, 224, 224, 3)
+    assert network.get_layer(FRAMED).output.shape == (None, side, side, 1)
 
 
 def test_folding_changes_nothing_but_the_graph(scans):

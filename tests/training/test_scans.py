@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.label_issues import LabelIssue, write_label_issues
 from data.labels import Label
-from data.manifest import DatasetError, Scan, Split, write_manifest
+from data.manifest import DatasetError, Scan, Split, read_manifest, write_manifest
 from training.scans import ScanSet, doubtful, load_split
 
 SCAN = Scan(
@@ -73,6 +73,22 @@ def test_a_source_left_out_takes_its_copies_along(dataset):
     assert paths(kept) == ["3.png"], "2.png shows the picture of 1.png"
     left_out = load_split(dataset, Split.TRAIN, Split.TEST, keep_doubtful=False, only=["web"])
     assert paths(left_out) == ["0.png", "1.png", "5.png"]
+
+
+def test_a_source_left_out_takes_the_patients_of_its_copies_along(dataset):
+    rows = read_manifest(dataset)
+    rows[2:4] = [replace(row, patient="anna") for row in rows[2:4]]
+    rows[1] = replace(rows[1], patient="bert")
+    rows[4] = replace(rows[4], flag="", patient="bert")
+    write_manifest(dataset, rows)
+    kept = load_split(dataset, Split.TRAIN, keep_doubtful=False, without=["web"])
+    assert paths(kept) == ["4.png"], "3.png is of 2.png's patient; clinic's bert is another man"
+
+
+def test_a_manifest_in_another_order_still_leads_to_its_pixels(dataset):
+    before = paths(load_split(dataset, Split.TRAIN, keep_doubtful=True))
+    write_manifest(dataset, reversed(read_manifest(dataset)))
+    assert paths(load_split(dataset, Split.TRAIN, keep_doubtful=True)) == before[::-1]
 
 
 @pytest.mark.parametrize("which", ["without", "only"])

@@ -17,7 +17,9 @@ def some(scan_set):
 
 def random_views(scans, chances=None, *, draws=2000):
     chances = scans.weights() if chances is None else chances
-    return RandomViews(scans, batch_size=50, draws=draws, chances=chances, shares=Shares(transplants=0.5), seed=3)
+    return RandomViews(
+        scans, batch_size=50, draws=draws, chances=chances, shares=Shares(transplants=0.5), seed=3
+    )
 
 
 def seen(views):

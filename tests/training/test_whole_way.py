@@ -226,7 +226,8 @@ def test_thresholds_of_the_card_are_those_of_the_graph(version, samples):
     risks = np.where(p < cut["low"], b"low", np.where(p < cut["high"], b"medium", b"high"))
     assert (got["risk"] == risks).all()
     assert (got["in_distribution"] == (got["ood_score"] <= 1)).all()
-    assert got["heatmap"].shape == (36, 7, 7)
+    # Trained at 64 pixels only, it is served at 64: one cell for each 32.
+    assert got["heatmap"].shape == (36, 2, 2)
     assert 0 <= got["heatmap"].min() < got["heatmap"].max() <= 1
 
 
@@ -278,6 +279,20 @@ def test_evaluate_writes_its_figures(version, dataset, tmp_path):
     assert sum(part["n"] for part in figures["by_source"].values()) == 36
     assert all("decisions" in part for part in figures["by_source"].values())
     assert figures["macro_average"]["sources"] == len(figures["by_source"])
+
+
+def test_patients_are_drawn_whole_where_a_manifest_states_no_groups(version, samples, tmp_path):
+    rows = []
+    for word in ("yes", "no"):
+        (tmp_path / word).mkdir()
+        for i, path in enumerate(samples[word][:6]):
+            shutil.copy(path, tmp_path / word)
+            rows.append(f"{word}/{path.name},{word} {i // 3}")
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,patient", *rows]) + "\n")
+    written = tmp_path / "report.json"
+    finished("training", "evaluate", "--model", version, "--data", tmp_path, "--json", written)
+    figures = json.loads(written.read_text())
+    assert (figures["n"], figures["groups"]) == (12, 4)
 
 
 def test_figures_without_probable_label_errors_stand_beside_the_others(version, dataset, tmp_path):
