@@ -62,7 +62,7 @@ def train(settings: TrainSettings) -> None:
 
 @app.command
 def tune(settings: TuneSettings) -> None:
-    """Search over learning rates, weight decay, dropout, frozen layers and transplants."""
+    """Search over learning rates, weight decay, dropout, frozen layers, lesions and outlines."""
     from training.tune import tune as run
 
     run(settings, console)

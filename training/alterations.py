@@ -10,7 +10,6 @@ from training.recompress import recompress
 from training.reformat import Reformats
 from training.scans import ScanSet, read_outline
 from training.styles import mix_style
-from training.transplant import Transplants
 
 #: JPEG qualities from visible blocks to next to none.
 _QUALITIES = (25, 95)
@@ -25,7 +24,6 @@ class Shares:
     Attributes:
         lesions: of the positives, replaced by a normal scan with a drawn lesion.
         decoys: of the negatives, given what is no tumour.
-        transplants: of all, replaced by a transplant of the same class.
         styles: of all, given the grey levels of another scan.
         jpeg: of all, compressed.
         reformats: of all, replaced by a cut through a volume; of the hosts of lesions too.
@@ -33,7 +31,6 @@ class Shares:
 
     lesions: float = 0.0
     decoys: float = 0.0
-    transplants: float = 0.0
     styles: float = 0.0
     jpeg: float = 0.0
     reformats: float = 0.0
@@ -67,12 +64,13 @@ class Alterations:
 
         Args:
             scans: the training split.
-            chances: `[N]`, of each scan to be drawn; normal scans that lesions are drawn into are
-                chosen by them too.
+            chances: `[N]`, of each scan to be drawn, up to a factor; normal scans that lesions are drawn
+                into are chosen by them too.
             shares: see there.
             volumes: the same split with its doubtful scans, so that its volumes are whole.
         """
         self._scans, self._shares = scans, shares
+        self.chances = chances / chances.sum()
         self._is_tumour = scans.targets > 0.5
         self._hosts = np.flatnonzero(~self._is_tumour & (chances > 0))
         self._host_chances = chances[self._hosts] / chances[self._hosts].sum()
@@ -81,16 +79,15 @@ class Alterations:
             for i in range(len(scans))
             if (path := scans.mask_file(i)) is not None
         }
-        self._transplants = Transplants(scans) if shares.transplants else None
         self._reformats = Reformats(volumes) if volumes and shares.reformats else None
 
     def view(self, scan: int, pixels: NDArray[np.uint8], generator: np.random.Generator) -> View:
         """Alter one drawn scan; its class stays."""
         tumour = bool(self._is_tumour[scan])
         made = View(pixels=pixels, outline=self._outline(scan, pixels, tumour=tumour))
-        chance = generator.random(6)
+        chance = generator.random(5)
         cut = None
-        if self._reformats and chance[5] < self._shares.reformats:
+        if self._reformats and chance[4] < self._shares.reformats:
             cut = self._reformats.draw(tumour=tumour, generator=generator)
         if cut is not None:
             made = View(pixels=cut[0], outline=cut[1])
@@ -100,14 +97,10 @@ class Alterations:
             decoy = draw_decoy(pixels, generator)
             if decoy is not None:
                 made.pixels = decoy
-        elif self._transplants and chance[2] < self._shares.transplants:
-            moved = self._transplants.draw(tumour=tumour, generator=generator)
-            if moved is not None:
-                made = View(pixels=moved, outline=None if tumour else _nothing(pixels))
-        if chance[3] < self._shares.styles:
+        if chance[2] < self._shares.styles:
             other = self._scans.images(generator.integers(len(self._scans), size=1))[0]
             made.pixels = mix_style(made.pixels, other, float(generator.uniform(0.3, 1.0)))
-        if chance[4] < self._shares.jpeg:
+        if chance[3] < self._shares.jpeg:
             made.pixels = recompress(made.pixels, int(generator.integers(*_QUALITIES)))
         return made
 

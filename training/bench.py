@@ -22,7 +22,7 @@ from rich.table import Table
 from data.manifest import Split
 from serving.contract import IMAGE_SHAPE, SERVING_DEFAULT
 from serving.versions import list_versions
-from training.alterations import Shares
+from training.alterations import Alterations, Shares
 from training.errors import EvaluationError
 from training.scans import load_split
 from training.settings import BenchSettings
@@ -100,7 +100,11 @@ def _pipeline(settings: BenchSettings) -> list[tuple[float, float]]:
     in_memory = replace(on_disk, packed=on_disk.packed[on_disk.rows], rows=np.arange(len(on_disk)))
     sides = [
         RandomViews(
-            scans, batch_size=32, draws=_DRAWS, chances=scans.weights(), shares=Shares(), seed=0
+            scans,
+            batch_size=32,
+            draws=_DRAWS,
+            alterations=Alterations(scans, scans.weights(), Shares()),
+            seed=0,
         )
         for scans in (on_disk, in_memory)
     ]

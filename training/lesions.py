@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.transplant import AIR, Grey, content_box
+from training.head import AIR, Grey, content_box
 
 #: Radius of a lesion as a share of the head's mean diameter: 5 % is 8 mm in an adult.
 _RADII: Final = (0.05, 0.2)

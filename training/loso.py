@@ -42,7 +42,13 @@ from training.train import (
 WITHOUT: Final = "without"
 #: Settings that are named where they differ from the default; epochs and views always are.
 _NAMED: Final = (
-    "transplants",
+    "lesions",
+    "decoys",
+    "styles",
+    "jpeg",
+    "reformats",
+    "outline_weight",
+    "pooling",
     "inverse_propensities",
     "random_networks",
     "frozen",

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.manifest import Scan
+from training.head import AIR
 from training.scans import ScanSet, read_outline
-from training.transplant import AIR
 
 #: Fewer slices are no volume to cut through.
 _SLICES: Final = 14

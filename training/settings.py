@@ -89,11 +89,6 @@ class TrainSettings:
     pooling: Literal["log_mean_exp", "mean"] = "log_mean_exp"
     """From local evidence to the logit of a scan."""
 
-    transplants: _Share = 0.0
-    """Share of the views in which a tumour, or plain tissue in its shape, was put into a scan without
-    one; needs tumour masks in the dataset, and does nothing where there are none. 0.25 neither helped
-    nor harmed on our sources."""
-
     inverse_propensities: bool = True
     """Draw scans less often whose class sixteen by sixteen pixels tell: slice level and framing."""
 

@@ -7,7 +7,7 @@ augmentation, cf. MixStyle, Zhou et al. 2021, arXiv:2104.02008); air stays black
 import numpy as np
 from numpy.typing import NDArray
 
-from training.transplant import AIR
+from training.head import AIR
 
 
 def mix_style(

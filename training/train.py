@@ -24,7 +24,7 @@ from rich.console import Console
 
 from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
-from training.alterations import Shares
+from training.alterations import Alterations, Shares
 from training.checkpoint import StageCheckpoint, copy_whole, remove_state, write_whole
 from training.errors import RunError
 from training.network import build_network, taught_by_outlines
@@ -33,8 +33,9 @@ from training.scans import TEMPERING, ScanSet, load_split
 from training.settings import TrainSettings
 from training.views import RandomViews, Views
 
-#: File names inside a run's folder.
+#: Settings that say how many views are altered.
 _SHARES: Final = tuple(field.name for field in fields(Shares))
+#: File names inside a run's folder.
 SETTINGS_FILE: Final = "settings.json"
 WEIGHTS_FILE: Final = "trained.weights.h5"
 
@@ -141,24 +142,35 @@ def train(settings: TrainSettings, console: Console) -> Path:
     validation = load_split(settings.data, Split.VAL, keep_doubtful=False, without=settings.without)
     _remember(settings, training)
     console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
-    chances = training.weights(tempering=TEMPERING)
-    if settings.inverse_propensities:
-        with console.status("Looking for scans whose class shows at a coarse glance"):
-            chances *= inverse_propensity(training, seed=settings.seed)
+    views = RandomViews(
+        training,
+        batch_size=settings.batch_size,
+        draws=settings.views_per_epoch,
+        alterations=_alterations(settings, training, console),
+        seed=settings.seed,
+    )
     with _devices(all_of_them=settings.all_devices):
-        weights = _run_stages(settings, training, chances, validation, console)
+        weights = _run_stages(settings, views, validation, console)
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
     copy_whole(weights, run / WEIGHTS_FILE)
     return run / WEIGHTS_FILE
 
 
+def _alterations(settings: TrainSettings, training: ScanSet, console: Console) -> Alterations:
+    """What becomes of drawn scans, and how often each is drawn."""
+    chances = training.weights(tempering=TEMPERING)
+    if settings.inverse_propensities:
+        with console.status("Looking for scans whose class shows at a coarse glance"):
+            chances *= inverse_propensity(training, seed=settings.seed)
+    shares = Shares(**{name: getattr(settings, name) for name in _SHARES})
+    whole = load_split(settings.data, Split.TRAIN, keep_doubtful=True, without=settings.without)
+    with console.status("Looking for volumes and outlines"):
+        return Alterations(training, chances, shares, volumes=whole)
+
+
 def _run_stages(
-    settings: TrainSettings,
-    training: ScanSet,
-    chances: NDArray[np.float64],
-    validation: ScanSet,
-    console: Console,
+    settings: TrainSettings, views: RandomViews, validation: ScanSet, console: Console
 ) -> Path | None:
     """Fit each stage that is not done yet; the weights of the last, or None if there are none to fit."""
     weights: Path | None = None
@@ -168,7 +180,7 @@ def _run_stages(
         best = settings.run / f"{stage.name}.weights.h5"
         if not (settings.run / f"{stage.name}.done").exists():
             console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
-            _fit(stage, settings, training, chances, validation, start=weights, best=best)
+            _fit(stage, settings, views, validation, start=weights, best=best)
             (settings.run / f"{stage.name}.done").touch()
         remove_state(settings.run / stage.name)
         weights = best
@@ -274,8 +286,7 @@ def _devices(*, all_of_them: bool) -> Iterator[None]:
 def _fit(
     stage: Stage,
     settings: TrainSettings,
-    training: ScanSet,
-    chances: NDArray[np.float64],
+    views: RandomViews,
     validation: ScanSet,
     *,
     start: Path | None,
@@ -299,17 +310,6 @@ def _fit(
             layer.trainable = False
     if not stage.backbone_rate:
         backbone.trainable = False
-    views = RandomViews(
-        training,
-        batch_size=settings.batch_size,
-        draws=settings.views_per_epoch,
-        chances=chances,
-        volumes=load_split(
-            settings.data, Split.TRAIN, keep_doubtful=True, without=settings.without
-        ),
-        shares=Shares(**{name: getattr(settings, name) for name in _SHARES}),
-        seed=settings.seed,
-    )
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=stage.epochs * len(views),

@@ -29,7 +29,8 @@ SPACE: Final[dict[str, FloatDistribution]] = {
     "weight_decay": FloatDistribution(1e-3, 1e-1, log=True),
     "dropout": FloatDistribution(0.0, 0.5, step=0.1),
     "frozen": FloatDistribution(0.0, 0.8, step=0.2),
-    "transplants": FloatDistribution(0.0, 0.4, step=0.1),
+    "lesions": FloatDistribution(0.0, 0.6, step=0.2),
+    "outline_weight": FloatDistribution(0.0, 1.0, step=0.25),
 }
 DATABASE: Final = "tune.db"
 RESULT: Final = "tune.json"

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.alterations import Alterations, Shares
+from training.alterations import Alterations
 from training.scans import TEMPERING, ScanSet
 
 #: Images, outlines, whether these are known; targets; weights.
@@ -61,10 +61,8 @@ class RandomViews(Views):
         *,
         batch_size: int,
         draws: int,
-        chances: NDArray[np.float64],
-        shares: Shares,
+        alterations: Alterations,
         seed: int,
-        volumes: ScanSet | None = None,
     ) -> None:
         """Wrap a set.
 
@@ -72,23 +70,22 @@ class RandomViews(Views):
             scans: what to draw from.
             batch_size: scans a batch.
             draws: scans an epoch.
-            chances: `[N]`, of each scan to be drawn, up to a factor.
-            shares: how many of the draws are altered how.
+            alterations: of what is drawn, and the chances of each scan to be drawn.
             seed: of the draws.
-            volumes: the same split with its doubtful scans, for cuts through whole volumes.
         """
         super().__init__(scans, batch_size=batch_size)
         self._draws, self._seed, self._epoch = draws, seed, 0
-        self._chances = chances / chances.sum()
         self._weights = np.ones(len(scans), np.float32)
-        self._alterations = Alterations(scans, self._chances, shares, volumes=volumes)
+        self._alterations = alterations
         self.draw(epoch=0)
 
     def draw(self, epoch: int) -> None:
         """Choose the scans of an epoch."""
         self._epoch = epoch
         generator = np.random.default_rng([self._seed, epoch])
-        self._order = generator.choice(len(self._scans), size=self._draws, p=self._chances)
+        self._order = generator.choice(
+            len(self._scans), size=self._draws, p=self._alterations.chances
+        )
 
     def _inputs(
         self, batch: int, which: NDArray[np.int_]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from training.alterations import Alterations, Shares
+from training.head import AIR
 from training.recompress import recompress
 from training.styles import mix_style
-from training.transplant import AIR
 
 
 def head(level: int, seed: int = 0):

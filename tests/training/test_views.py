@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.alterations import Shares
+from training.alterations import Alterations, Shares
 from training.propensity import coarse_propensity, inverse_propensity
 from training.views import RandomViews, Views
 
@@ -15,11 +15,10 @@ def some(scan_set):
     return scan_set(np.tile(images, (1, 224, 224, 1)), np.arange(30) < 10)
 
 
-def random_views(scans, chances=None, *, draws=2000):
+def random_views(scans, chances=None, *, draws=2000, **shares):
     chances = scans.weights() if chances is None else chances
-    return RandomViews(
-        scans, batch_size=50, draws=draws, chances=chances, shares=Shares(transplants=0.5), seed=3
-    )
+    alterations = Alterations(scans, chances, Shares(**shares))
+    return RandomViews(scans, batch_size=50, draws=draws, alterations=alterations, seed=3)
 
 
 def seen(views):
@@ -59,19 +58,16 @@ def test_every_scan_is_validated_once_with_balancing_weights(some):
     assert weights[counted][truth].sum() == pytest.approx(weights[counted][~truth].sum())
 
 
-def test_a_resumed_epoch_sees_the_same_transplants(scan_set):
+def test_a_resumed_epoch_sees_the_same_alterations(scan_set):
     generator = np.random.default_rng(0)
     images = np.full((8, 224, 224, 3), 0, np.uint8)
     images[:, 30:-30, 30:-30] = generator.integers(80, 120, (8, 164, 164, 1))
-    mask = np.zeros((224, 224), bool)
-    mask[90:130, 90:130] = True
-    images[0, mask] = 250
-    scans = scan_set(images, np.arange(8) < 1, masks={0: mask})
-    chances = (scans.targets > 0.5).astype(float)  # but for transplants, all draws are scan 0
-    one, again = (random_views(scans, chances, draws=50)[0][0][0] for _ in range(2))
-    assert (one == again).all()
-    changed = (one != images[0]).any(axis=(1, 2, 3))
-    assert 10 < changed.sum() < 40
+    scans = scan_set(images, np.arange(8) < 1)
+    one, again = (random_views(scans, draws=50, lesions=0.5)[0] for _ in range(2))
+    assert all((a == b).all() for a, b in zip(one[0], again[0], strict=True))
+    tumours = one[1][:, 0] > 0.5
+    changed = (one[0][0][tumours] != images[0]).any(axis=(1, 2, 3))
+    assert 5 < changed.sum() < tumours.sum() - 5, "half of the tumours are drawn ones"
 
 
 def test_scans_that_a_coarse_glance_tells_are_drawn_less_often(scan_set):
