@@ -62,7 +62,8 @@ class RestCodec:
             return Outputs(arrays, None)
 
         columns = {name: _to_json(array) for name, array in inputs.items()}
-        body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
+        document = {"signature_name": signature, "inputs": columns}
+        body = json.dumps(document, separators=(",", ":")).encode()
         return Call(f"{self._at(choice)}:predict", body, self._reader("an answer", read))
 
     def metadata(self, choice: Choice) -> Call[Metadata]:
