@@ -5,9 +5,9 @@ and the pauses to be made, and are sent back the bytes of the answers (`serving.
 """
 
 import random
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from time import monotonic, perf_counter
 from typing import Any, Final
 
 import numpy as np
@@ -100,12 +100,12 @@ class Dialogues:
         return (yield from self._sent(self._codec.status()))
 
     def _classify(self, signature: str, parts: list[Arrays], choice: Choice) -> Dialogue[Answer]:
-        begin = time.perf_counter()
+        begin = perf_counter()
         outputs, version = yield from self._ask(signature, parts, choice)
         predictions: list[Prediction] = []
         for part in outputs:
             predictions += read_predictions(part)
-        return Answer(tuple(predictions), version, time.perf_counter() - begin)
+        return Answer(tuple(predictions), version, perf_counter() - begin)
 
     def _ask(
         self, signature: str, parts: list[Arrays], choice: Choice
@@ -150,7 +150,7 @@ class Dialogues:
         if self._codec.names_version and self._checked:
             return choice
         version, since = self._newest.get(choice, (0, 0.0))
-        now = time.monotonic()
+        now = monotonic()
         if not version or now - since > NEWEST_FOR_S:
             version = self._accepted((yield from self.metadata(choice)))
             self._newest[choice] = version, now

@@ -102,7 +102,7 @@ class GrpcSender:
     def send(self, call: Call[Any], deadline: Deadline) -> bytes:
         """See `Sender.send`."""
         try:
-            return self._methods[call.path](call.body, timeout=deadline.left())
+            return self._methods[call.path](call.body, timeout=_left(self._server, deadline))
         except grpc.RpcError as error:
             raise _explained(self._server, error, deadline) from error
 
@@ -127,7 +127,8 @@ class AsyncGrpcSender:
             )
             self._methods = _methods(self._channel)
         try:
-            return await self._methods[call.path](call.body, timeout=deadline.left())
+            left = _left(self._server, deadline)
+            return await self._methods[call.path](call.body, timeout=left)
         except grpc.RpcError as error:
             raise _explained(self._server, error, deadline) from error
 
@@ -142,6 +143,13 @@ def _methods(channel: Any) -> dict[str, Any]:
     return {
         path: channel.unary_unary(path) for path in (PREDICT, GET_MODEL_METADATA, GET_MODEL_STATUS)
     }
+
+
+def _left(server: Server, deadline: Deadline) -> float:
+    seconds = deadline.left()
+    if not seconds:  # gRPC would let a quick server answer all the same
+        raise server.error(DeadlineExceeded, deadline.timeout_s)
+    return seconds
 
 
 def _explained(server: Server, error: Any, deadline: Deadline) -> ServingError:

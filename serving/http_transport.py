@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from contextvars import ContextVar
-from socket import socket
+from socket import SOCK_STREAM, getaddrinfo, socket
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -94,7 +94,21 @@ class _TimedBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return _TimedStream(super().connect_tcp(host, port, timeout, local_address, socket_options))
+        try:
+            found = getaddrinfo(host, port, type=SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        failure = httpcore.ConnectError(f"{host} has no address")
+        for *_, (address, *_) in found:  # one by one, or each would get the whole time
+            left = _left(httpcore.ConnectTimeout)
+            try:
+                stream = super().connect_tcp(
+                    str(address), port, left, local_address, socket_options
+                )
+                return _TimedStream(stream)
+            except httpcore.ConnectError as error:
+                failure = error
+        raise failure
 
 
 class _TimedStream(httpcore.NetworkStream):
@@ -125,7 +139,8 @@ class _TimedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+        left = _left(httpcore.ConnectTimeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -49,7 +49,8 @@ class Blocking:
 
 
 def open_client(kind: str, *args: Any, **kwargs: Any) -> Any:
-    """A client, "sync" or "async"; the latter behind blocking methods."""
+    """A client, "sync" or "async"; the latter behind blocking methods. Patient, unless told otherwise."""
+    kwargs.setdefault("timeout_s", 60.0)
     return (Client if kind == "sync" else Blocking)(*args, **kwargs)
 
 

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -138,12 +137,11 @@ def test_a_server_that_hangs_costs_no_more_than_the_deadline(kind, scheme):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"{scheme}127.0.0.1:{silent.getsockname()[1]}"
         before = threading.active_count()
-        with open_client(kind, address, timeout_s=0.5) as client:
-            begin = time.monotonic()
-            with pytest.raises(DeadlineExceeded, match=r"no answer within 0\.5 s"):
-                client.predict(IMAGES[:1])
-            # The server would be silent for ever: far more than the deadline, far less than that.
-            assert time.monotonic() - begin < 30
+        with (
+            open_client(kind, address, timeout_s=0.5) as client,
+            pytest.raises(DeadlineExceeded, match=r"no answer within 0\.5 s"),
+        ):
+            client.predict(IMAGES[:1])
         assert threading.active_count() <= before + 1
 
 

@@ -54,11 +54,15 @@ def test_a_swap_between_two_parts_never_mixes_versions(asked, keeps_old):
     script = Script()
 
     def swap(number):
-        if number == 1:
+        if number == 2:
             script.versions = [1, 2] if keeps_old else [2]
 
+    def ask(client):
+        client.predict(IMAGES[:1])  # from now on the newest may be asked for as such
+        return client.predict(IMAGES)
+
     script.on_predict = swap
-    answer = asked(script, lambda client: client.predict(IMAGES))
+    answer = asked(script, ask)
     expected = 1 if keeps_old else 2
     assert (answer.version, made_by(answer), len(answer.predictions)) == (expected, {expected}, 70)
 
@@ -116,7 +120,7 @@ def test_each_version_is_checked_once_and_repeated_calls_cost_one_request(asked,
 
 def test_over_rest_the_newest_is_asked_for_once_a_second_and_not_once_a_call(monkeypatch, kind):
     now = [100.0]
-    monkeypatch.setattr("serving.dialogue.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("serving.dialogue.monotonic", lambda: now[0])
     script = Script()
     with SCRIPTED["rest"](script) as address, open_client(kind, address) as client:
         for _ in range(3):
