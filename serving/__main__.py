@@ -4,12 +4,15 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # Before anything imports TensorFlow: its C++ start-up notes are of no use to a user.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import cyclopts
+import numpy as np
+from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +20,8 @@ from rich.table import Column, Table
 
 from data.imaging import ScanError, prepare_scan, read_scan
 from data.settings_env import environment
-from serving.client import Answer, Client
+from serving.client import Client, Prediction
+from serving.dialogue import MAX_IMAGES
 from serving.errors import ServingError
 from serving.settings import BenchSettings, PredictSettings, RunSettings
 from serving.versions import list_versions
@@ -59,15 +63,8 @@ def predict(*images: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
         raise ServingError("Name at least one image file.")
     rows: list[dict[str, object]] = []
     with Client(settings.server, model=settings.model, timeout_s=settings.timeout_s) as client:
-        for path in images:
-            try:
-                pixels = prepare_scan(read_scan(path))
-            except (ScanError, OSError) as error:
-                reason = error.strerror if isinstance(error, OSError) else str(error)
-                rows.append({"file": str(path), "error": reason})
-                continue
-            answer = client.predict(pixels[None], version=settings.version)
-            rows.append({"file": str(path), **_fields(answer)})
+        for begin in range(0, len(images), MAX_IMAGES):
+            rows += _classified(client, images[begin : begin + MAX_IMAGES], settings)
     if settings.json:
         print(json.dumps(rows, indent=2))
     else:
@@ -90,8 +87,31 @@ def bench(settings: BenchSettings = BENCH_DEFAULTS) -> None:
     measure(settings, console)
 
 
-def _fields(answer: Answer) -> dict[str, object]:
-    (one,) = answer.predictions
+def _classified(
+    client: Client, paths: Sequence[Path], settings: PredictSettings
+) -> list[dict[str, object]]:
+    """A row for each file, in order; those that are scans go to the server together."""
+    rows: list[dict[str, object]] = []
+    scans: dict[int, NDArray[np.uint8]] = {}  # by number of row
+    for path in paths:
+        try:
+            scans[len(rows)] = prepare_scan(read_scan(path))
+            rows.append({"file": str(path)})
+        except (ScanError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            rows.append({"file": str(path), "error": reason})
+    if scans:
+        answer = client.predict(
+            np.stack(list(scans.values())),
+            version=settings.version,
+            version_label=settings.version_label,
+        )
+        for i, one in zip(scans, answer.predictions, strict=True):
+            rows[i] |= _fields(one) | {"version": answer.version}
+    return rows
+
+
+def _fields(one: Prediction) -> dict[str, object]:
     return {
         "label": str(one.label),
         "probability": one.probability,
@@ -99,7 +119,6 @@ def _fields(answer: Answer) -> dict[str, object]:
         "risk": str(one.risk),
         "in_distribution": one.in_distribution,
         "ood_score": one.ood_score,
-        "version": answer.version,
     }
 
 

@@ -10,7 +10,14 @@ class ServingError(Exception):
 
 
 class ServerUnavailable(ServingError):
-    """Nothing answers at the address, or the connection broke; trying again later may help."""
+    """Nothing answers at the address, the connection broke, or the server says that it cannot answer now.
+
+    Trying again later may help; the client already did, within the call's time limit.
+    """
+
+
+class CallCancelled(ServerUnavailable):
+    """The call was given up before its answer, by the server or by closing the client; not retried."""
 
 
 class DeadlineExceeded(ServingError):
@@ -22,7 +29,7 @@ class ServerOverloaded(ServingError):
 
 
 class ModelNotFound(ServingError):
-    """The server runs, but does not serve this model or version."""
+    """The server runs, but does not serve this model, version or label."""
 
 
 class RequestRejected(ServingError):

@@ -3,10 +3,13 @@
 from typing import Any, Final
 
 import grpc
+import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from serving.contract import Signature, TensorSpec
+from serving.contract import SERVING_DEFAULT, Signature, TensorSpec
 from serving.errors import (
+    CallCancelled,
     ContractError,
     DeadlineExceeded,
     ModelNotFound,
@@ -16,7 +19,7 @@ from serving.errors import (
     ServingError,
 )
 from serving.tensors import dtype_name, read_tensor, write_tensor
-from serving.transport import Arrays, Metadata, explained
+from serving.transport import Arrays, Call, Choice, Deadline, Metadata, Outputs, Server
 from serving.wire import messages_pb2 as wire
 from serving.wire.methods import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT
 
@@ -24,6 +27,8 @@ _SIGNATURES_FIELD: Final = "signature_def"
 #: gRPC's default for received messages, 4 MB, is less than the heatmaps of a large batch.
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 * 2**20),
+    # Retries are the client's affair, the same over gRPC and REST.
+    ("grpc.enable_retries", 0),
     # A server that comes back is found within a second or so, not after minutes of back-off.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -31,7 +36,7 @@ _CHANNEL_OPTIONS: Final = (
 _ERROR_OF_CODE: Final[dict[grpc.StatusCode, type[ServingError]]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.UNAVAILABLE: ServerUnavailable,
-    grpc.StatusCode.CANCELLED: ServerUnavailable,
+    grpc.StatusCode.CANCELLED: CallCancelled,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ServerOverloaded,
     grpc.StatusCode.NOT_FOUND: ModelNotFound,
     grpc.StatusCode.INVALID_ARGUMENT: RequestRejected,
@@ -41,96 +46,157 @@ _ERROR_OF_CODE: Final[dict[grpc.StatusCode, type[ServingError]]] = {
     grpc.StatusCode.PERMISSION_DENIED: RequestRejected,
     grpc.StatusCode.UNAUTHENTICATED: RequestRejected,
 }
+#: What gRPC, not a server, says of a connection that could not be made.
+_NOBODY_THERE: Final = ("failed to connect to all addresses", "DNS resolution failed")
 
 
-class GrpcTransport:
-    """See `serving.transport.Transport`."""
+class GrpcCodec:
+    """TensorFlow Serving's messages; see `serving.transport.Codec`."""
 
-    def __init__(self, address: str, model: str) -> None:
-        self._address, self._model = address, model
-        self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        self._predict = self._channel.unary_unary(
-            PREDICT,
-            request_serializer=wire.PredictRequest.SerializeToString,
-            response_deserializer=wire.PredictResponse.FromString,
-        )
-        self._status = self._channel.unary_unary(
-            GET_MODEL_STATUS,
-            request_serializer=wire.GetModelStatusRequest.SerializeToString,
-            response_deserializer=wire.GetModelStatusResponse.FromString,
-        )
-        self._metadata = self._channel.unary_unary(
-            GET_MODEL_METADATA,
-            request_serializer=wire.GetModelMetadataRequest.SerializeToString,
-            response_deserializer=wire.GetModelMetadataResponse.FromString,
-        )
+    names_version = True
 
-    def predict(
-        self, signature: str, inputs: Arrays, version: int | None, timeout_s: float
-    ) -> tuple[Arrays, int]:
-        """See `Transport.predict`."""
-        request = wire.PredictRequest(model_spec=self._spec(version))
+    def __init__(self, server: Server) -> None:
+        self._model = server.model
+
+    def scans(self, images: NDArray[np.uint8]) -> tuple[str, Arrays]:
+        """See `Codec.scans`."""
+        return SERVING_DEFAULT, {"images": images}
+
+    def predict(self, signature: str, inputs: Arrays, choice: Choice) -> Call[Outputs]:
+        """See `Codec.predict`."""
+        request = wire.PredictRequest(model_spec=self._spec(choice))
         request.model_spec.signature_name = signature
         for name, array in inputs.items():
             write_tensor(array, request.inputs[name])
-        response = self._call(self._predict, request, timeout_s)
-        try:
-            outputs = {name: read_tensor(proto) for name, proto in response.outputs.items()}
-        except ValueError as error:
-            raise ContractError(f"The server's answer cannot be read: {error}.") from error
-        answered = int(response.model_spec.version.value)
-        if answered < 1 or version not in (None, answered):
-            raise ContractError("The server does not say which version answered, or another did.")
-        return outputs, answered
+        return Call(PREDICT, request.SerializeToString(), _read_outputs)
 
-    def status(self, timeout_s: float) -> dict[int, str]:
-        """See `Transport.status`."""
-        request = wire.GetModelStatusRequest(model_spec=self._spec(None))
-        response = self._call(self._status, request, timeout_s)
-        name = wire.ModelVersionStatus.State.Name
-        try:
-            return {one.version: name(one.state) for one in response.model_version_status}
-        except ValueError as error:
-            raise ContractError("The server answered an unknown state of a version.") from error
-
-    def metadata(self, version: int | None, timeout_s: float) -> Metadata:
-        """See `Transport.metadata`."""
+    def metadata(self, choice: Choice) -> Call[Metadata]:
+        """See `Codec.metadata`."""
         request = wire.GetModelMetadataRequest(
-            model_spec=self._spec(version), metadata_field=[_SIGNATURES_FIELD]
+            model_spec=self._spec(choice), metadata_field=[_SIGNATURES_FIELD]
         )
-        response = self._call(self._metadata, request, timeout_s)
-        # Unpacking by hand: the type inside is named after the official package, not ours.
-        try:
-            signatures = wire.SignatureDefMap.FromString(response.metadata[_SIGNATURES_FIELD].value)
-        except DecodeError as error:
-            raise ContractError("The server's metadata cannot be read.") from error
-        return Metadata(
-            version=int(response.model_spec.version.value),
-            signatures={
-                name: Signature(_specs(found.inputs), _specs(found.outputs))
-                for name, found in signatures.signature_def.items()
-                if not name.startswith("__")
-            },
-        )
+        return Call(GET_MODEL_METADATA, request.SerializeToString(), _read_metadata)
 
-    def close(self) -> None:
-        """See `Transport.close`."""
-        self._channel.close()
+    def status(self) -> Call[dict[int, str]]:
+        """See `Codec.status`."""
+        request = wire.GetModelStatusRequest(model_spec=self._spec(None))
+        return Call(GET_MODEL_STATUS, request.SerializeToString(), _read_status)
 
-    def _spec(self, version: int | None) -> wire.ModelSpec:
+    def _spec(self, choice: Choice) -> wire.ModelSpec:
         spec = wire.ModelSpec(name=self._model)
-        if version is not None:
-            spec.version.value = version
+        if isinstance(choice, int):
+            spec.version.value = choice
+        elif choice is not None:
+            spec.version_label = choice
         return spec
 
-    def _call(self, method: Any, request: Any, timeout_s: float) -> Any:
+
+class GrpcSender:
+    """A channel; see `serving.transport.Sender`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._channel = grpc.insecure_channel(server.address, options=_CHANNEL_OPTIONS)
+        self._methods = _methods(self._channel)
+
+    def send(self, call: Call[Any], deadline: Deadline) -> bytes:
+        """See `Sender.send`."""
         try:
-            return method(request, timeout=timeout_s)
+            return self._methods[call.path](call.body, timeout=_left(self._server, deadline))
         except grpc.RpcError as error:
-            kind, details = _ERROR_OF_CODE.get(error.code(), ContractError), error.details() or ""
-            if kind is ServerOverloaded and "larger than max" in details:
-                kind, details = RequestRejected, "too many images for one message; send fewer."
-            raise explained(kind, self._address, self._model, timeout_s, details) from error
+            raise _explained(self._server, error, deadline) from error
+
+    def close(self) -> None:
+        """See `Sender.close`."""
+        self._channel.close()
+
+
+class AsyncGrpcSender:
+    """A channel of `grpc.aio`; see `serving.transport.AsyncSender`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._channel: Any = None
+        self._methods: dict[str, Any] = {}
+
+    async def send(self, call: Call[Any], deadline: Deadline) -> bytes:
+        """See `AsyncSender.send`."""
+        if self._channel is None:  # not before there is a loop, to which a channel belongs
+            self._channel = grpc.aio.insecure_channel(
+                self._server.address, options=_CHANNEL_OPTIONS
+            )
+            self._methods = _methods(self._channel)
+        try:
+            left = _left(self._server, deadline)
+            return await self._methods[call.path](call.body, timeout=left)
+        except grpc.RpcError as error:
+            raise _explained(self._server, error, deadline) from error
+
+    async def close(self) -> None:
+        """See `AsyncSender.close`."""
+        if self._channel is not None:
+            await self._channel.close()
+
+
+def _methods(channel: Any) -> dict[str, Any]:
+    """Callables by path, from bytes to bytes: the codec reads and writes messages."""
+    return {
+        path: channel.unary_unary(path) for path in (PREDICT, GET_MODEL_METADATA, GET_MODEL_STATUS)
+    }
+
+
+def _left(server: Server, deadline: Deadline) -> float:
+    seconds = deadline.left()
+    if not seconds:  # gRPC would let a quick server answer all the same
+        raise server.error(DeadlineExceeded, deadline.timeout_s)
+    return seconds
+
+
+def _explained(server: Server, error: Any, deadline: Deadline) -> ServingError:
+    kind, details = _ERROR_OF_CODE.get(error.code(), ContractError), error.details() or ""
+    if kind is ServerOverloaded and "larger than max" in details:
+        kind, details = RequestRejected, "too many images for one message; send fewer."
+    if kind is ServerUnavailable and details.startswith(_NOBODY_THERE):
+        details = ""
+    return server.error(kind, deadline.timeout_s, details)
+
+
+def _read_outputs(answer: bytes) -> Outputs:
+    try:
+        response = wire.PredictResponse.FromString(answer)
+        arrays = {name: read_tensor(proto) for name, proto in response.outputs.items()}
+    except (DecodeError, ValueError) as error:
+        raise ContractError(f"The server's answer cannot be read: {error}.") from error
+    version = int(response.model_spec.version.value)
+    if version < 1:
+        raise ContractError("The server does not say which version answered.")
+    return Outputs(arrays, version)
+
+
+def _read_metadata(answer: bytes) -> Metadata:
+    try:
+        response = wire.GetModelMetadataResponse.FromString(answer)
+        # Unpacking by hand: the type inside is named after the official package, not ours.
+        found = wire.SignatureDefMap.FromString(response.metadata[_SIGNATURES_FIELD].value)
+    except DecodeError as error:
+        raise ContractError("The server's metadata cannot be read.") from error
+    return Metadata(
+        version=int(response.model_spec.version.value),
+        signatures={
+            name: Signature(_specs(one.inputs), _specs(one.outputs))
+            for name, one in found.signature_def.items()
+            if not name.startswith("__")
+        },
+    )
+
+
+def _read_status(answer: bytes) -> dict[int, str]:
+    name = wire.ModelVersionStatus.State.Name
+    try:
+        response = wire.GetModelStatusResponse.FromString(answer)
+        return {one.version: name(one.state) for one in response.model_version_status}
+    except (DecodeError, ValueError) as error:
+        raise ContractError("The server's status cannot be read.") from error
 
 
 def _specs(infos: Any) -> dict[str, TensorSpec]:

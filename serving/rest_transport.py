@@ -2,18 +2,16 @@
 
 import base64
 import json
-import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
 import numpy as np
-import requests
-import urllib3
 from numpy.typing import NDArray
-from requests.adapters import HTTPAdapter
 
-from serving.contract import SIGNATURES, Signature, TensorSpec
+from serving.contract import RGB, SIGNATURES, Signature, TensorSpec
 from serving.errors import (
+    CallCancelled,
     ContractError,
     DeadlineExceeded,
     ModelNotFound,
@@ -22,186 +20,114 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
-from serving.transport import Arrays, Metadata, explained
+from serving.transport import Arrays, Call, Choice, Metadata, Outputs, Server, T
 
+#: gRPC's codes as TensorFlow Serving turns them into statuses.
 _ERROR_OF_STATUS: Final[dict[int, type[ServingError]]] = {
     404: ModelNotFound,
     408: DeadlineExceeded,
     429: ServerOverloaded,
-    503: ServerOverloaded,
+    499: CallCancelled,
+    503: ServerUnavailable,
     504: DeadlineExceeded,
 }
 #: What JSON must hold for a tensor's type. NumPy would take true for 1.0 and "false" for true.
 _JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {"bool": (bool,), "float32": (int, float)}
-#: As for gRPC.
-_MAX_ANSWER_BYTES: Final = 64 * 2**20
-_CONNECTIONS: Final = 32
-AVAILABLE: Final = "AVAILABLE"
 
 
-class RestTransport:
-    """See `serving.transport.Transport`."""
+class RestCodec:
+    """TensorFlow Serving's JSON, in column form; see `serving.transport.Codec`."""
 
-    def __init__(self, address: str, model: str) -> None:
-        self._address, self._model = address, model
-        self._url = f"{address.rstrip('/')}/v1/models/{quote(model, safe='')}"
-        self._session = requests.Session()
-        # Proxies and credentials of the environment must not see scans on their way to the server.
-        self._session.trust_env = False
-        adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)  # one for each thread that calls
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+    names_version = False
 
-    def predict(
-        self, signature: str, inputs: Arrays, version: int | None, timeout_s: float
-    ) -> tuple[Arrays, int]:
-        """See `Transport.predict`.
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._path = f"/v1/models/{quote(server.model, safe='')}"
 
-        A REST answer does not name its version, so the call is pinned to the newest one; should that
-        be unloaded between the two requests, the then newest is asked.
-        """
-        clock = _Clock(timeout_s)
-        if version is not None:
-            return self._predict(signature, inputs, version, clock), version
-        newest = self._newest(clock)
-        try:
-            return self._predict(signature, inputs, newest, clock), newest
-        except ModelNotFound:
-            newest = self._newest(clock)
-            return self._predict(signature, inputs, newest, clock), newest
+    def scans(self, images: NDArray[np.uint8]) -> tuple[str, Arrays]:
+        """See `Codec.scans`: base64 of the bytes; `serving/README.md` has what a list would cost."""
+        texts = np.empty(len(images), object)
+        texts[:] = [image.tobytes() for image in images]
+        return RGB, {"rgb_bytes": texts}
 
-    def status(self, timeout_s: float) -> dict[int, str]:
-        """See `Transport.status`."""
-        return self._status(_Clock(timeout_s))
-
-    def _status(self, clock: "_Clock") -> dict[int, str]:
-        answer = self._request("GET", self._url, clock)
-        try:
-            rows = answer["model_version_status"]
-            return {int(row["version"]): str(row["state"]) for row in rows}
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._unreadable("its status") from error
-
-    def metadata(self, version: int | None, timeout_s: float) -> Metadata:
-        """See `Transport.metadata`."""
-        url = self._url if version is None else f"{self._url}/versions/{version}"
-        answer = self._request("GET", f"{url}/metadata", _Clock(timeout_s))
-        try:
-            found = answer["metadata"]["signature_def"]["signature_def"]
-            return Metadata(
-                version=int(answer["model_spec"]["version"]),
-                signatures={
-                    name: Signature(_specs(one["inputs"]), _specs(one["outputs"]))
-                    for name, one in found.items()
-                    if not name.startswith("__")
-                },
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._unreadable("its metadata") from error
-
-    def close(self) -> None:
-        """See `Transport.close`."""
-        self._session.close()
-
-    def _newest(self, clock: "_Clock") -> int:
-        versions = [v for v, state in self._status(clock).items() if state == AVAILABLE]
-        if not versions:
-            details = "no version is available"
-            raise explained(ModelNotFound, self._address, self._model, clock.timeout_s, details)
-        return max(versions)
-
-    def _predict(self, signature: str, inputs: Arrays, version: int, clock: "_Clock") -> Arrays:
-        body = {
-            "signature_name": signature,
-            "inputs": {name: _to_json(array) for name, array in inputs.items()},
-        }
-        url = f"{self._url}/versions/{version}:predict"
-        answer = self._request("POST", url, clock, body)
+    def predict(self, signature: str, inputs: Arrays, choice: Choice) -> Call[Outputs]:
+        """See `Codec.predict`."""
         specs = SIGNATURES[signature].outputs
-        try:
+
+        def read(answer: Any) -> Outputs:
             outputs = answer["outputs"]
             if len(specs) == 1:  # a single output comes without its name
                 outputs = {next(iter(specs)): outputs}
-            return {name: _from_json(outputs[name], spec) for name, spec in specs.items()}
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
-            raise self._unreadable("an answer") from error
+            arrays = {name: _from_json(outputs[name], spec) for name, spec in specs.items()}
+            return Outputs(arrays, None)
 
-    def _request(
-        self, method: str, url: str, clock: "_Clock", body: dict[str, Any] | None = None
-    ) -> Any:
-        def failed(kind: type[ServingError], details: str) -> ServingError:
-            return explained(kind, self._address, self._model, clock.timeout_s, details)
+        columns = {name: _to_json(array) for name, array in inputs.items()}
+        document = {"signature_name": signature, "inputs": columns}
+        body = json.dumps(document, separators=(",", ":")).encode()
+        return Call(f"{self._at(choice)}:predict", body, self._reader("an answer", read))
 
-        try:
-            with self._session.request(
-                method, url, json=body, timeout=clock.left(), allow_redirects=False, stream=True
-            ) as response:
-                content = _read(response, clock)
-        except (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
-            raise failed(DeadlineExceeded, "") from error
-        except (requests.ConnectionError, urllib3.exceptions.ProtocolError) as error:
-            raise failed(ServerUnavailable, "") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError) as error:
-            raise failed(ContractError, f"no valid HTTP: {type(error).__name__}") from error
-        try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            if response.ok:
-                raise self._unreadable("an answer") from error
-            answer = None
-        if response.ok:
-            return answer
-        details = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
-        kind = _ERROR_OF_STATUS.get(response.status_code)
-        if kind is None:
-            kind = RequestRejected if 400 <= response.status_code < 500 else ContractError
-        raise failed(kind, details or f"status {response.status_code}")
-
-    def _unreadable(self, what: str) -> ContractError:
-        return ContractError(
-            f"The model server at {self._address} sent {what} that makes no sense."
+    def metadata(self, choice: Choice) -> Call[Metadata]:
+        """See `Codec.metadata`."""
+        return Call(
+            f"{self._at(choice)}/metadata", None, self._reader("its metadata", _read_metadata)
         )
 
+    def status(self) -> Call[dict[int, str]]:
+        """See `Codec.status`."""
+        return Call(self._path, None, self._reader("its status", _read_status))
 
-class _Clock:
-    """What is left of a call's time, over all the requests that it takes."""
+    def _at(self, choice: Choice) -> str:
+        if isinstance(choice, int):
+            return f"{self._path}/versions/{choice}"
+        return self._path if choice is None else f"{self._path}/labels/{quote(choice, safe='')}"
 
-    def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self._end = time.monotonic() + timeout_s
+    def _reader(self, what: str, read: Callable[[Any], T]) -> Callable[[bytes], T]:
+        """From bytes of JSON, through `read`, with one error for whatever it does not find there."""
 
-    def left(self) -> float:
-        """Seconds, more than 0.
+        def checked(answer: bytes) -> T:
+            try:
+                return read(json.loads(answer))
+            except (
+                AttributeError,
+                KeyError,
+                OverflowError,
+                RecursionError,
+                TypeError,
+                ValueError,
+            ) as error:
+                raise ContractError(
+                    f"The model server at {self._server.address} sent {what} that makes no sense."
+                ) from error
 
-        Raises:
-            TimeoutError: none is left.
-        """
-        seconds = self._end - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        return seconds
+        return checked
 
 
-def _read(response: requests.Response, clock: _Clock) -> bytes:
-    """The body of an answer. The timeout of `requests` starts anew with every byte; this does not.
+def error_of(status: int, body: bytes) -> tuple[type[ServingError], str]:
+    """What an HTTP answer other than 2xx means, and the server's words for it."""
+    try:
+        details = str(json.loads(body)["error"])
+    except (KeyError, RecursionError, TypeError, ValueError):
+        details = ""
+    kind = _ERROR_OF_STATUS.get(status)
+    if kind is None:
+        kind = RequestRejected if 400 <= status < 500 else ContractError
+    return kind, details or f"status {status}"
 
-    Raises:
-        OverflowError: the body is larger than any answer.
-        TimeoutError: the clock ran out.
-    """
-    content = bytearray()
-    while True:
-        seconds = clock.left()
-        connection = response.raw.connection
-        # There is none once the body has been read, and no socket if the server closes after it.
-        if connection is not None and connection.sock is not None:
-            connection.sock.settimeout(seconds)
-        chunk = response.raw.read1(2**16, decode_content=True)
-        if not chunk:
-            return bytes(content)
-        content += chunk
-        if len(content) > _MAX_ANSWER_BYTES:
-            raise OverflowError
+
+def _read_status(answer: Any) -> dict[int, str]:
+    return {int(row["version"]): str(row["state"]) for row in answer["model_version_status"]}
+
+
+def _read_metadata(answer: Any) -> Metadata:
+    found = answer["metadata"]["signature_def"]["signature_def"]
+    return Metadata(
+        version=int(answer["model_spec"]["version"]),
+        signatures={
+            name: Signature(_specs(one["inputs"]), _specs(one["outputs"]))
+            for name, one in found.items()
+            if not name.startswith("__")
+        },
+    )
 
 
 def _to_json(array: NDArray[Any]) -> Any:

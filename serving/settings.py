@@ -80,8 +80,11 @@ class PredictSettings:
     version: int | None = None
     """Version to ask; by default the newest."""
 
+    version_label: str | None = None
+    """Ask the version that bears this label, for example `stable`."""
+
     timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = DEFAULT_TIMEOUT_S
-    """Longest wait for an answer, in seconds."""
+    """Longest wait for the answer to up to 32 scans, in seconds."""
 
     json: Annotated[bool, Parameter(negative=())] = False
     """Print a JSON list instead of a table."""

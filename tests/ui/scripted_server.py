@@ -14,8 +14,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.contract import IMAGE_SHAPE
+from serving.contract import IMAGE_SHAPE, SIGNATURES
 from serving.wire import messages_pb2 as wire
+from tests.serving.scripted import metadata_response
 
 VERSION = 7
 LOW, LABEL, HIGH = 0.25, 0.5, 0.75
@@ -86,6 +87,9 @@ class ScriptedServer:
         )
         return response
 
+    def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return metadata_response(VERSION, SIGNATURES)
+
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
         if self.behaviour == "missing":
             context.abort(grpc.StatusCode.NOT_FOUND, "as told")
@@ -102,7 +106,10 @@ def scripted_server(port: int) -> Iterator[ScriptedServer]:
         (
             grpc.method_handlers_generic_handler(
                 "tensorflow.serving.PredictionService",
-                {"Predict": _unary(scripted.predict, wire.PredictRequest)},
+                {
+                    "Predict": _unary(scripted.predict, wire.PredictRequest),
+                    "GetModelMetadata": _unary(scripted.metadata, wire.GetModelMetadataRequest),
+                },
             ),
             grpc.method_handlers_generic_handler(
                 "tensorflow.serving.ModelService",

@@ -1,0 +1,1 @@
+"""What `serving/README.md` runs and measures."""
