@@ -61,7 +61,7 @@ train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the
 ifneq ($(SMOKE),)
 train: SCANS = data/samples
 train: TRAIN_OPTIONS = --head-epochs 1 --epochs 1 --full-size-epochs 1 --image-size 96 --views-per-epoch 64
-train: EXPORT_OPTIONS = --unfamiliar-views 2
+train: EXPORT_OPTIONS = --unfamiliar-views 2 --allow-worthless
 train: MODELS = runs/smoke/models/brain_tumor
 endif
 

@@ -172,13 +172,22 @@ def choose_calibration(
     targets: NDArray[np.floating],
     weights: NDArray[np.floating],
     groups: Sequence[str],
+    *,
+    allow_worthless: bool = False,
 ) -> tuple[Calibration, dict[str, Score]]:
     """Fit the calibrator with the lowest cross-validated log loss on everything.
 
     One whose curve falls is passed over: it would turn the network's answer round.
 
+    Args:
+        logits: this and the next three as for `compare_calibrators`.
+        targets: see there.
+        weights: see there.
+        groups: see there.
+        allow_worthless: take the logits as they are where every curve falls.
+
     Returns:
-        It, and the comparison. Arguments as for `compare_calibrators`.
+        It, and the comparison.
 
     Raises:
         CalibrationError: too few scans, or every curve falls.
@@ -187,6 +196,8 @@ def choose_calibration(
     for name in sorted(CALIBRATORS, key=lambda name: scores[name]["log_loss"]):
         if (fitted := CALIBRATORS[name](logits, targets, weights)).rises:
             return fitted, scores
+    if allow_worthless:
+        return Calibration(method="temperature", a=1.0, b=1.0, c=0.0), scores
     raise CalibrationError(
         "On the validation split, the higher the network's logit the fewer the tumours: it has learnt "
         "nothing that holds there. Train longer, or on other data."

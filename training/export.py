@@ -55,6 +55,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
 
     Raises:
         RunError: the run is not finished.
+        CalibrationError: it is worth nothing on the validation split, or that is too small.
         EvaluationError: the SOURCE of outlines names none, or files that are not there.
         ExportError: the dataset is not the one that was trained on, or the graph does not compute what
             was trained.
@@ -73,7 +74,13 @@ def export(settings: ExportSettings, console: Console) -> Path:
             "label_issues.csv. Its test split may hold what was learnt from. Train again."
         )
     held_out = load_split(settings.data, Split.TEST, keep_doubtful=True)
-    decision, fitted = _fit(classifier, learned, chosen_by, seed=run["seed"])
+    decision, fitted = _fit(
+        classifier,
+        learned,
+        chosen_by,
+        seed=run["seed"],
+        allow_worthless=settings.allow_worthless,
+    )
     core = frozen_core(classifier, decision)
     appraisal = appraise(
         core,
@@ -111,14 +118,21 @@ def export(settings: ExportSettings, console: Console) -> Path:
 
 
 def _fit(
-    classifier: Classifier, learned: ScanSet, chosen_by: ScanSet, *, seed: int
+    classifier: Classifier,
+    learned: ScanSet,
+    chosen_by: ScanSet,
+    *,
+    seed: int,
+    allow_worthless: bool,
 ) -> tuple[Decision, Fitted]:
     """Calibration, thresholds and density, and how sure they are."""
     features, _ = _predict(classifier, learned, "training split")
     val_features, logits = _predict(classifier, chosen_by, "validation split")
     targets, weights = chosen_by.targets, chosen_by.weights(tempering=1.0)
     groups = [scan.group for scan in chosen_by.scans]
-    calibration, comparison = choose_calibration(logits, targets, weights, groups)
+    calibration, comparison = choose_calibration(
+        logits, targets, weights, groups, allow_worthless=allow_worthless
+    )
     probabilities = calibration.probability(logits)
     thresholds = choose_thresholds(probabilities, targets, weights)
     learned_weights = learned.weights(tempering=1.0)

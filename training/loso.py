@@ -124,7 +124,10 @@ def _without(name: str, recipe: TrainSettings, run: Path, console: Console) -> d
     weights = chosen_by.weights()
     logits = predict_logits(network, chosen_by)
     groups = [scan.group for scan in chosen_by.scans]
-    calibration, _ = choose_calibration(logits, chosen_by.targets, weights, groups)
+    # A network worth nothing is a result here, not a reason to lose the table.
+    calibration, _ = choose_calibration(
+        logits, chosen_by.targets, weights, groups, allow_worthless=True
+    )
     label = choose_thresholds(calibration.probability(logits), chosen_by.targets, weights).label
     probabilities = calibration.probability(predict_logits(network, left_out))
     floor = shortcut_scores(load(Split.TRAIN, without=sources), left_out)

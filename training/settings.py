@@ -213,6 +213,10 @@ class ExportSettings:
     unfamiliar_views: _Count = 48
     """Images of each family that is no brain MRI, to measure how often they are refused."""
 
+    allow_worthless: Annotated[bool, Parameter(negative=())] = False
+    """Publish even a network that ranks the validation scans backwards, to try the whole way; it is
+    refused otherwise."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)

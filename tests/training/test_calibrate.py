@@ -153,6 +153,8 @@ def test_a_network_whose_answer_would_have_to_be_turned_round_is_refused():
     groups = [str(i) for i in range(2000)]
     with pytest.raises(CalibrationError, match="the higher the network's logit the fewer"):
         choose_calibration(-logits, targets, np.ones(2000), groups)
+    kept, _ = choose_calibration(-logits, targets, np.ones(2000), groups, allow_worthless=True)
+    assert (kept.a, kept.b, kept.c) == (1.0, 1.0, 0.0), "on demand it is kept, never turned round"
 
 
 def test_a_curve_that_falls_is_passed_over_for_one_that_rises():

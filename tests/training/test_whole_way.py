@@ -92,7 +92,7 @@ def version(tmp_path_factory, run, dataset, outlined):
     models = tmp_path_factory.mktemp("models") / "brain_tumor"
     words = ["--run", run, "--data", dataset, "--models", models, "--outlines", outlined]
     words += ["--before", earlier]
-    finished("training", "export", *words, "--unfamiliar-views", "2")
+    finished("training", "export", *words, "--unfamiliar-views", "2", "--allow-worthless")
     return models / "1"
 
 
