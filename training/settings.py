@@ -53,10 +53,10 @@ class TrainSettings:
     head_epochs: _CountOrZero = 1
     """Epochs of the head alone, backbone frozen."""
 
-    epochs: _CountOrZero = 12
+    epochs: _CountOrZero = 18
     """Epochs of the whole network at `--image-size`."""
 
-    full_size_epochs: _CountOrZero = 2
+    full_size_epochs: _CountOrZero = 3
     """Epochs at the full 224 pixels at the end; with 0, the network is judged and served at
     `--image-size`, to which it scales the 224 pixels that it is sent."""
 
