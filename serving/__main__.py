@@ -18,8 +18,8 @@ from rich.table import Column, Table
 from data.imaging import ScanError, prepare_scan, read_scan
 from serving.client import Answer, Client
 from serving.errors import ServingError
+from serving.release import commands as release
 from serving.settings import BenchSettings, PredictSettings, RunSettings
-from serving.versions import list_versions
 
 app = cyclopts.App(
     name="python -m serving",
@@ -35,6 +35,16 @@ app = cyclopts.App(
     """,
     config=cyclopts.config.Env("SERVING_", command=False),
 )
+for _command in (
+    release.publish,
+    release.versions,
+    release.verify,
+    release.label,
+    release.rollback,
+    release.restore,
+    release.prune,
+):
+    app.command(_command, group="Versions")
 console = Console()
 PREDICT_DEFAULTS = PredictSettings()
 BENCH_DEFAULTS = BenchSettings()
@@ -72,13 +82,6 @@ def predict(*images: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
     else:
         _print_table(rows)
     return int(any("error" in row for row in rows))
-
-
-@app.command
-def versions(base: Path) -> None:
-    """List the servable versions under a base path, one a line, oldest first."""
-    for version in list_versions(base):
-        print(version)
 
 
 @app.command
@@ -132,8 +135,11 @@ def main() -> int:
     try:
         return app() or 0
     except (ServingError, ValueError) as error:
-        print(f"python -m serving: {error}", file=sys.stderr)
-        return 1
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"python -m serving: {reason}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
