@@ -43,7 +43,8 @@ def publish(candidate: Path, base: Path, /, *, settings: PublishSettings = _PUBL
     """Verify an exported model and make it the next version.
 
     ```
-    python -m serving publish runs/first/export models/brain_tumor
+    python -m training export --run runs/first --data prepared --models candidates
+    python -m serving publish candidates/1 models/brain_tumor
     ```
 
     The candidate is copied, and a scratch process loads the copy: signatures, answers to blank images,
@@ -55,14 +56,14 @@ def publish(candidate: Path, base: Path, /, *, settings: PublishSettings = _PUBL
         base: Base path of the model; made if it does not exist.
         settings: See below.
     """
+    entry = _config(base, settings).read()  # before: one that cannot be read is told in time
     done = publishing.publish(
         candidate,
         base,
         max_megabytes=settings.max_megabytes,
         verify_timeout_s=settings.verify_timeout_s,
     )
-    entry = _config(base, settings).read()
-    follows = entry.pinned is None or done.version in entry.pinned
+    follows = entry.pinned is None
     if settings.json:
         fields = {"version": done.version, "path": str(done.path), "digest": done.digest}
         _print_json(fields | {"bytes": done.bytes, "pinned_out": not follows} | done.examined)

@@ -20,11 +20,13 @@ class CardSummary:
         created: date and time in ISO 8601.
         auc: on the test split.
         commit: of the code that made it.
+        version: the number that it was made for.
     """
 
     created: str | None = None
     auc: float | None = None
     commit: str | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,12 @@ def summarise(version: Path) -> CardSummary:
     try:
         card = json.loads((version / CARD).read_text(encoding="utf-8"))
         auc = card.get("metrics", {}).get("test", {}).get("auc", {}).get("value")
-        created, commit = card.get("created"), card.get("git_commit")
+        created, commit, version = (card.get(n) for n in ("created", "git_commit", "version"))
     except (OSError, ValueError, AttributeError):
         return CardSummary()
     return CardSummary(
         created=created if isinstance(created, str) else None,
         auc=float(auc) if isinstance(auc, int | float) else None,
         commit=commit if isinstance(commit, str) else None,
+        version=version if isinstance(version, int) else None,
     )

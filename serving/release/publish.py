@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import serving
-from serving.release.digest import MANIFEST, check, list_files, size
+from serving.release.digest import MANIFEST, check, list_files, size, write_manifest
 from serving.release.store import disk_errors, new_version
 from serving.versions import SAVED_MODEL, PublishError, VersionError
 
@@ -76,10 +76,9 @@ def publish(
                 f"{candidate} is not what was exported: {'; '.join(stated.problems)}."
             )
         examined = _examine(folder, candidate, verify_timeout_s)
-    path = base / str(version)
-    digest = check(path).digest
-    assert digest is not None  # noqa: S101 (new_version wrote it)
-    return Published(version, path, digest, total, examined)
+        with disk_errors(base):
+            digest = write_manifest(folder)
+    return Published(version, base / str(version), digest, total, examined)
 
 
 def _files(candidate: Path) -> list[str]:

@@ -13,14 +13,17 @@ from serving.release.publish import MEGABYTE, Published
 
 
 def published_text(done: Published, card: CardSummary) -> str:
-    """What was published and how it was verified, on two lines."""
+    """What was published and how it was verified, a line each."""
     found = done.examined
-    return (
+    told = (
         f"{done.path} is published: {done.bytes / MEGABYTE:.1f} MB, digest {done.digest[:12]}, "
         f"{_card_text(card)}.\n"
         f"Verified: {found['signatures']} signatures, {found['images']} images, "
         f"{found['warmup']} warm-up records; {found['peak_mb']} MB of memory at most."
     )
+    if card.version not in (None, done.version):
+        told += f"\nIts card was written when it was version {card.version}, and still says so."
+    return told
 
 
 def entry_text(config: ModelConfig, entry: Entry) -> str:

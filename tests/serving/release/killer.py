@@ -3,9 +3,10 @@
     echo '{"kill_before": 5, "under": "/models", "arguments": ["rollback", "/models"]}' | python killer.py
 
 For each line of standard input one of output: `{"killed": …, "code": …, "steps": […]}`. A step is whatever
-the interpreter is about to do to the file system below `under`: making, writing, renaming, removing,
-locking; it is seen by an audit hook, so that the command runs as it is. `arguments` are those of
-`python -m serving`, or `["new_version", BASE]` for what an export does. Imports are paid once.
+the interpreter is about to do to the file system below `under`: making, opening, writing, syncing,
+renaming, removing, locking. It is seen by an audit hook and a profiler, so that the command runs as it is.
+`arguments` are those of `python -m serving`, or `["new_version", BASE]` for what an export does. Imports
+are paid once.
 """
 
 import json
@@ -24,21 +25,33 @@ CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "fcntl.
 
 
 def watch(under: str, kill_before: int, steps: list[str]) -> None:
-    """Install the hook; there is no way to take one out, hence a child for each command."""
+    """Count steps from here on; an audit hook stays for good, hence a child for each command."""
 
     def is_below(value: object) -> bool:
         path = os.fsdecode(value) if isinstance(value, str | bytes | os.PathLike) else ""
         return path.startswith(under) or (bool(path) and not path.startswith("/"))
 
-    def hook(event: str, details: tuple) -> None:
+    def step(name: str) -> None:
+        steps.append(name)
+        if len(steps) == kill_before:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(event: str, details: tuple) -> None:
         writes = event == "open" and bool(details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
         changes = event == "fcntl.flock" or (event in CHANGES and is_below(details[0]))
         if event == "subprocess.Popen" or changes or (writes and is_below(details[0])):
-            steps.append(event)
-            if len(steps) == kill_before:
-                os.kill(os.getpid(), signal.SIGKILL)
+            step(event)
 
-    sys.addaudithook(hook)
+    def profile(_frame: object, event: str, function: object) -> None:
+        # What no audit event tells: writing to an open file, and forcing it to disk.
+        if event == "c_call":
+            name = getattr(function, "__name__", "")
+            file = getattr(getattr(function, "__self__", None), "name", None)
+            if name == "fsync" or (name in ("write", "flush") and is_below(file)):
+                step(name)
+
+    sys.addaudithook(audit)
+    sys.setprofile(profile)
 
 
 def export(base: Path) -> int:
