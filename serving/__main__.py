@@ -23,8 +23,8 @@ from data.settings_env import environment
 from serving.client import Client, Prediction
 from serving.dialogue import MAX_IMAGES
 from serving.errors import ServingError
+from serving.release import commands as release
 from serving.settings import BenchSettings, PredictSettings, RunSettings
-from serving.versions import list_versions
 
 app: cyclopts.App = cyclopts.App(
     name="python -m serving",
@@ -40,6 +40,16 @@ app: cyclopts.App = cyclopts.App(
     """,
     config=environment("SERVING_", lambda: app),
 )
+for _command in (
+    release.publish,
+    release.versions,
+    release.verify,
+    release.label,
+    release.rollback,
+    release.restore,
+    release.prune,
+):
+    app.command(_command, group="Versions")
 console = Console()
 PREDICT_DEFAULTS = PredictSettings()
 BENCH_DEFAULTS = BenchSettings()
@@ -70,13 +80,6 @@ def predict(*images: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
     else:
         _print_table(rows)
     return int(any("error" in row for row in rows))
-
-
-@app.command
-def versions(base: Path) -> None:
-    """List the servable versions under a base path, one a line, oldest first."""
-    for version in list_versions(base):
-        print(version)
 
 
 @app.command
@@ -152,8 +155,11 @@ def main() -> int:
     try:
         return app() or 0
     except (ServingError, ValueError) as error:
-        print(f"python -m serving: {error}", file=sys.stderr)
-        return 1
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"python -m serving: {reason}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

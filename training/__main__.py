@@ -13,7 +13,7 @@ from rich.console import Console
 from data.imaging import ScanError
 from data.manifest import DatasetError
 from data.settings_env import environment
-from serving.versions import PublishError
+from serving.versions import VersionError
 from training.errors import TrainingError
 from training.settings import (
     AuditSettings,
@@ -121,7 +121,7 @@ def main() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         app()
-    except (DatasetError, TrainingError, PublishError, ScanError, OSError) as error:
+    except (DatasetError, TrainingError, VersionError, ScanError, OSError) as error:
         sys.exit(f"python -m training: {error}")
 
 

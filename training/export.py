@@ -21,7 +21,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from data.manifest import Split, dataset_hash, read_manifest
 from data.prepare import read_record
 from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
-from serving.versions import new_version
+from serving.release.store import new_version
 from training.appraise import Fitted, appraise
 from training.calibrate import choose_calibration, choose_thresholds, threshold_intervals
 from training.card_text import render_markdown

@@ -22,6 +22,8 @@ def write_tiny_model(base: Path, version: int, *, bias: float = 0.0, nan: bool =
     text_spec = lambda name: tf.TensorSpec((None,), tf.string, name=name)  # noqa: E731
 
     def decide(images):
+        # As the graph must: TensorFlow Serving checks no shapes.
+        images = tf.ensure_shape(images, (None, *IMAGE_SHAPE))
         light = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3]) / 255.0 + bias
         light = light * float("nan") if nan else light
         return {
@@ -46,7 +48,11 @@ def write_tiny_model(base: Path, version: int, *, bias: float = 0.0, nan: bool =
         whole = tf.strings.length(rgb_bytes) == RGB_BYTES
         filled = tf.where(whole, rgb_bytes, tf.constant(bytes(RGB_BYTES)))
         images = tf.reshape(tf.io.decode_raw(filled, tf.uint8), (-1, *IMAGE_SHAPE))
-        return decide(images) | {"error": tf.where(whole, "", "wrong length")}
+        answer = decide(images)
+        nothing = {"probability": -1.0, "label": "", "risk": "", "ood_score": -1.0}
+        nothing["in_distribution"] = False
+        refused = {name: tf.where(whole, answer[name], value) for name, value in nothing.items()}
+        return refused | {"error": tf.where(whole, "", "wrong length")}
 
     @tf.function(input_signature=[text_spec("format")])
     def card_text(format):

@@ -22,6 +22,8 @@ from data.imaging import prepare_scan, read_scan
 from data.label_issues import LabelIssue, write_label_issues
 from data.manifest import Split, read_manifest, write_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES, Signature, TensorSpec
+from serving.release.digest import check
+from serving.versions import list_versions
 from training.__main__ import app
 from training.export import BATCH_SIZES, WARMUP_FILE
 from training.metrics import report
@@ -141,7 +143,8 @@ def test_the_version_fulfils_the_contract(version):
 
 
 def test_the_version_is_small_and_whole(version):
-    assert sorted(path.name for path in version.parent.iterdir()) == ["1"]
+    assert list_versions(version.parent) == [1]
+    assert check(version).is_whole
     assert sum(f.stat().st_size for f in version.rglob("*") if f.is_file()) < 25 * 2**20
     records = list(tf.data.TFRecordDataset(str(version / WARMUP_FILE)))
     assert len(records) == len(SIGNATURES) * len(BATCH_SIZES)
