@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from data.imaging import IMAGE_SIZE
 from data.manifest import Split, dataset_hash
 from training.alterations import Alterations, Shares
 from training.checkpoint import StageCheckpoint, copy_whole, remove_state, write_whole
@@ -91,7 +90,7 @@ def stages(settings: TrainSettings) -> tuple[Stage, ...]:
         Stage(
             name="full_size",
             epochs=settings.full_size_epochs,
-            image_size=IMAGE_SIZE,
+            image_size=settings.full_size,
             learning_rate=rate / 5,
             backbone_rate=0.5,
         ),
@@ -101,7 +100,8 @@ def stages(settings: TrainSettings) -> tuple[Stage, ...]:
 def final_size(settings: TrainSettings) -> int:
     """Side in pixels of what a trained network was last shown, and is judged and served at."""
     return next(
-        (stage.image_size for stage in reversed(stages(settings)) if stage.epochs), IMAGE_SIZE
+        (stage.image_size for stage in reversed(stages(settings)) if stage.epochs),
+        settings.image_size,
     )
 
 

@@ -57,10 +57,11 @@ def test_a_smaller_image_size_only_scales(network, scans):
     ("options", "side"),
     [
         ({"full_size_epochs": 0}, 96),
-        ({"full_size_epochs": 1}, 224),
+        ({"full_size_epochs": 1}, 192),
+        ({"full_size_epochs": 1, "full_size": 224}, 224),
         ({"recipe": "scratch", "full_size_epochs": 1}, 96),
     ],
-    ids=["never at full size", "at last at full size", "from scratch"],
+    ids=["never at full size", "at last at full size", "all 224 pixels", "from scratch"],
 )
 def test_a_network_is_judged_at_the_size_it_was_trained_at(tmp_path, options, side):
     settings = TrainSettings(data=tmp_path, run=tmp_path, image_size=96, **options)
