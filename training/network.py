@@ -57,6 +57,8 @@ class Standardise(layers.Layer):
     AIR: Final = 0.1
     BRIGHTEST: Final = 0.005
     SMALLEST: Final = 0.25
+    #: Sides that shrink by more are scaled with antialiasing, in a second step that costs as much again.
+    SHRUNK: Final = 1.25
 
     def __init__(self, *, side: int, name: str | None = None) -> None:
         super().__init__(name=name, dtype="float32")  # coordinates and grey levels need it
@@ -68,9 +70,15 @@ class Standardise(layers.Layer):
         grey = self._stretched(images[..., :1])
         scale, left, top = self._squares(grey)
         images = ops.concatenate([grey, images[..., 1:]], axis=-1) if channels > 1 else grey
-        images = ops.image.affine_transform(images, _affine(scale, left, top))
-        if self.side != size:
+        shrunk = size / self.side
+        if shrunk > self.SHRUNK:
+            images = ops.image.affine_transform(images, _affine(scale, left, top))
             images = ops.image.resize(images, (self.side, self.side), antialias=True)
+        else:
+            # Pixel p of the result has its centre at (p + 0.5) shrunk - 0.5 of the whole square.
+            start = scale * (shrunk - 1.0) / 2
+            transform = _affine(scale * shrunk, left + start, top + start)
+            images = ops.image.affine_transform(images, transform)[:, : self.side, : self.side]
         return ops.reshape(
             images, (-1, self.side, self.side, channels)
         )  # a transform forgets the shape

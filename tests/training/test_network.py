@@ -138,6 +138,17 @@ def test_field_of_view_and_exposure_are_taken_out(scans):
     assert np.abs(one - other).mean() < 0.4 * np.abs(full - small_and_dark).mean()
 
 
+def test_one_step_and_two_steps_of_scaling_agree(scans):
+    grey = scans[..., :1].astype(np.float32) / 255
+    standardise = Standardise(side=192)
+    one = np.asarray(standardise(grey))
+    standardise.SHRUNK = 1.0
+    two = np.asarray(standardise(grey))
+    apart = lambda shift: np.abs(np.roll(one, shift, axis=1) - two).mean()  # noqa: E731
+    assert apart(0) < 0.02
+    assert apart(0) < 0.5 * min(apart(1), apart(-1)), "not shifted by a pixel"
+
+
 def test_a_blank_image_is_left_as_it_is():
     standardise = Standardise(side=96)
     for level in (0.0, 0.5, 1.0):
