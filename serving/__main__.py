@@ -36,12 +36,13 @@ app = cyclopts.App(
     config=cyclopts.config.Env("SERVING_", command=False),
 )
 console = Console()
+RUN_DEFAULTS = RunSettings()
 PREDICT_DEFAULTS = PredictSettings()
 BENCH_DEFAULTS = BenchSettings()
 
 
 @app.command
-def run(settings: RunSettings) -> None:
+def run(settings: RunSettings = RUN_DEFAULTS) -> None:
     """Serve the newest version under a base path; swaps when a newer one appears."""
     from serving.local.server import run as serve
 
