@@ -32,16 +32,16 @@ class ModelManager:
         self._loaders: dict[str, ModelLoader] = {}
         self._retired: dict[str, ModelLoader] = {}
         self._reloading = threading.Lock()
-        self._on_ready: Callable[[bool], None] = lambda _: None
+        self._on_ready: Callable[[], None] = lambda: None
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def start(self, models: Sequence[ModelConfig], on_ready: Callable[[bool], None]) -> None:
+    def start(self, models: Sequence[ModelConfig], on_ready: Callable[[], None]) -> None:
         """Begin to load and watch.
 
         Args:
             models: to serve.
-            on_ready: told, at every change, whether all models have a version that serves.
+            on_ready: called, perhaps more than once, when all models have a version that serves.
         """
         self._on_ready = on_ready
         self._apply(models)
@@ -157,9 +157,11 @@ class ModelManager:
         self._loaders = loaders  # swapped whole: requests read it without a lock
         for loader in started:
             loader.start()
+        self._tell_ready()
 
     def _tell_ready(self) -> None:
-        self._on_ready(all(loader.is_available() for loader in self._loaders.values()))
+        if all(loader.is_available() for loader in self._loaders.values()):
+            self._on_ready()
 
     def _watch(self, path: Path, poll_s: float) -> None:
         seen, told = _content(path), ""

@@ -1,5 +1,6 @@
 """The local server's process: both ports, the models, an orderly end."""
 
+import gc
 import logging
 import os
 import signal
@@ -64,6 +65,8 @@ def run(settings: RunSettings) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
 
+    # What was imported stays: no later collection need walk it, 0.2 s without an answer each time.
+    gc.freeze()
     metrics = Metrics()
     threads = _threads(batching)
     grpc_server = _grpc_server(settings, settings.grpc_max_threads or threads)
@@ -98,7 +101,7 @@ def run(settings: RunSettings) -> None:
     grpc_server.start()
     rest_thread.start()
     log.info("gRPC on %s:%d, REST on %s:%d", settings.host, settings.port, *_rest(settings))
-    manager.start(models, lambda ready: _set_health(healthy, ready))
+    manager.start(models, lambda: _set_health(healthy, True))
     if settings.model_config_file and settings.model_config_file_poll_wait_seconds:
         manager.watch_config(
             settings.model_config_file, settings.model_config_file_poll_wait_seconds
