@@ -68,7 +68,7 @@ class RunSettings:
     """Microseconds between two such tries."""
 
     grpc_max_threads: _Count = 0
-    """gRPC requests answered at a time; 0 means 4 for each core, or two full batches if that is more."""
+    """gRPC requests answered at a time; 0 means 4 for each core, and with batching enough to fill batches."""
 
     rest_api_num_threads: _Count = 0
     """REST requests answered at a time; 0 as above."""

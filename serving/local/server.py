@@ -146,10 +146,14 @@ def _batching(settings: RunSettings) -> BatchingParameters | None:
 def _threads(batching: BatchingParameters | None) -> int:
     """Requests answered at a time, on each port.
 
-    A request holds its thread while its batch fills and runs, so two full batches must find one.
+    A request holds its thread while its batch fills and runs: while some batches run, as many more
+    must be able to fill, or each would begin with the one request that happened to find a thread.
     """
     threads = 4 * (os.cpu_count() or 1)
-    return max(threads, min(2 * batching.max_batch_size, _MOST_THREADS)) if batching else threads
+    if batching is None:
+        return threads
+    filling = 2 * batching.num_batch_threads * batching.max_batch_size
+    return max(threads, min(filling, _MOST_THREADS))
 
 
 def _set_health(healthy: health.HealthServicer, ready: bool) -> None:
