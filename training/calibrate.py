@@ -30,6 +30,9 @@ from training.errors import CalibrationError
 LOW_SENSITIVITY: Final = 0.99
 #: At or above `high`, at most 1 normal scan in 100 is called a tumour.
 HIGH_SPECIFICITY: Final = 0.99
+#: From here on a tumour is the likelier answer. Where probabilities are calibrated for classes of equal
+#: weight, sensitivity + specificity is largest here too; the empirical maximum (Youden) hangs on chance.
+EVEN: Final = 0.5
 FOLDS: Final = 5
 #: Probabilities nearer to 0 or 1 than this are scored as this far off.
 _FLOOR: Final = 1e-4
@@ -221,8 +224,8 @@ def choose_thresholds(
     """Choose the operating points.
 
     `low` is the highest threshold with sensitivity of at least `LOW_SENSITIVITY`; `high` the lowest with
-    specificity of at least `HIGH_SPECIFICITY`; `label` maximises sensitivity + specificity (Youden 1950)
-    between them. A network so good that the two cross gets both at `label`.
+    specificity of at least `HIGH_SPECIFICITY`; `label` is `EVEN`, or the nearer of the two where that lies
+    outside. A network so good that the two cross gets both at `label`.
 
     Args:
         probabilities: `[N]`, calibrated.
@@ -237,10 +240,9 @@ def choose_thresholds(
     middles = (cuts + np.append(cuts[1:], 0.0)) / 2
     low = float(middles[np.argmax(true_positive >= LOW_SENSITIVITY)])
     high = float(middles[np.flatnonzero(1 - false_positive >= HIGH_SPECIFICITY)[-1]])
-    youden = float(middles[np.argmax(true_positive - false_positive)])
     if low > high:  # any threshold between the two fulfils both purposes
-        low = high = float(np.clip(youden, high, low))
-    return Operating(low=low, label=float(np.clip(youden, low, high)), high=high)
+        low = high = float(np.clip(EVEN, high, low))
+    return Operating(low=low, label=float(np.clip(EVEN, low, high)), high=high)
 
 
 def threshold_intervals(

@@ -67,7 +67,8 @@ def build_card(
         "thresholds_intervals": fitted.intervals,
         "thresholds_chosen_for": {
             "low": f"risk is low below it: sensitivity of at least {LOW_SENSITIVITY} on validation",
-            "label": "label is tumor from it up: largest sensitivity + specificity on validation",
+            "label": "label is tumor from it up: there a tumour is the likelier answer, classes weighing "
+            "alike",
             "high": f"risk is high from it up: specificity of at least {HIGH_SPECIFICITY} on "
             "validation",
         },
