@@ -51,12 +51,13 @@ for _command in (
 ):
     app.command(_command, group="Versions")
 console = Console()
+RUN_DEFAULTS = RunSettings()
 PREDICT_DEFAULTS = PredictSettings()
 BENCH_DEFAULTS = BenchSettings()
 
 
 @app.command
-def run(settings: RunSettings) -> None:
+def run(settings: RunSettings = RUN_DEFAULTS) -> None:
     """Serve the newest version under a base path; swaps when a newer one appears."""
     from serving.local.server import run as serve
 

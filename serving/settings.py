@@ -13,19 +13,27 @@ from serving.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S
 from serving.contract import MODEL_NAME
 
 _Port = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))]
-_Threads = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+_Count = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What the local server depends on."""
+    """What the local server depends on. Names and meanings are TensorFlow Serving's where it has them."""
 
-    model_base_path: Path
+    model_base_path: Path | None = None
     """Holds one directory a version, for example `models/brain_tumor`."""
 
     model_name: str = MODEL_NAME
     """Name that clients ask for."""
+
+    model_config_file: Path | None = None
+    """ModelServerConfig as text, instead of the two flags above: models, version policies, labels."""
+
+    model_config_file_poll_wait_seconds: Annotated[
+        float, Parameter(validator=validators.Number(gte=0))
+    ] = 0.0
+    """Seconds between two looks at that file; 0 reads it only once."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` lets other machines in, and there is no authentication."""
@@ -36,18 +44,48 @@ class RunSettings:
     rest_api_port: _Port = 8501
     """REST port."""
 
+    ssl_config_file: Path | None = None
+    """SSLConfig as text, for TLS on gRPC; REST has none."""
+
+    monitoring_config_file: Path | None = None
+    """MonitoringConfig as text; turns on Prometheus metrics on the REST port."""
+
+    enable_batching: bool = False
+    """Merge requests of several clients into one run of the model."""
+
+    batching_parameters_file: Path | None = None
+    """BatchingParameters as text; see `serving/config/`."""
+
     file_system_poll_wait_seconds: Annotated[
         float, Parameter(validator=validators.Number(gt=0))
     ] = 1.0
     """Seconds between two looks for new versions."""
 
-    grpc_max_threads: _Threads = 0
-    """gRPC requests answered at a time, others wait; 0 means 4 for each core."""
+    max_num_load_retries: _Count = 5
+    """How often a version that cannot be loaded is tried again, while its files stay the same."""
 
-    tensorflow_intra_op_parallelism: _Threads = 0
+    load_retry_interval_micros: _Count = 60_000_000
+    """Microseconds between two such tries."""
+
+    grpc_max_threads: _Count = 0
+    """gRPC requests answered at a time; 0 means 4 for each core, and with batching enough to fill batches."""
+
+    rest_api_num_threads: _Count = 0
+    """REST requests answered at a time; 0 as above."""
+
+    rest_api_timeout_in_ms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 30_000
+    """Longest time that a REST request may take; a gRPC request brings its own deadline."""
+
+    max_queued_requests: _Count = 128
+    """Requests that may wait for a thread, on each port; more are refused as RESOURCE_EXHAUSTED."""
+
+    max_request_bytes: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 64 * 2**20
+    """Largest request. A batch of 32 images is 5 MB, 6.5 MB as base64, some 20 MB as lists."""
+
+    tensorflow_intra_op_parallelism: _Count = 0
     """Threads within one operation; 0 lets TensorFlow choose."""
 
-    tensorflow_inter_op_parallelism: _Threads = 0
+    tensorflow_inter_op_parallelism: _Count = 0
     """Operations run at a time; 0 lets TensorFlow choose."""
 
     grace_seconds: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 10.0

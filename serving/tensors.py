@@ -49,13 +49,14 @@ def read_tensor(proto: Any) -> NDArray[Any]:
     if proto.dtype not in _BY_NUMBER:
         raise ValueError(f"tensors of type {proto.dtype} are not supported")
     dtype, field = _BY_NUMBER[proto.dtype]
-    if proto.tensor_content:
-        if len(proto.tensor_content) != count * dtype.itemsize:
+    content = proto.tensor_content  # once: every look at the field copies it
+    if content:
+        if len(content) != count * dtype.itemsize:
             raise ValueError(
-                f"the tensor's content has {len(proto.tensor_content)} bytes, "
+                f"the tensor's content has {len(content)} bytes, "
                 f"its shape needs {count * dtype.itemsize}"
             )
-        packed = np.frombuffer(proto.tensor_content, dtype.newbyteorder("<"))
+        packed = np.frombuffer(content, dtype.newbyteorder("<"))
         return packed.astype(dtype, copy=False).reshape(shape)
     return _filled(list(getattr(proto, field)), count, dtype).reshape(shape)
 

@@ -1,19 +1,22 @@
 """One loaded version of a model."""
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.local.errors import RequestError, invalid
+from serving.local.batching import BatchScheduler
+from serving.local.errors import RequestError
+from serving.local.metrics import Metrics
+from serving.local.signatures import check_inputs, check_outputs, is_batchable
 from serving.tensors import read_tensor
 
 Arrays = dict[str, NDArray[Any]]
@@ -21,32 +24,52 @@ Arrays = dict[str, NDArray[Any]]
 WARMUP_FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
 SERVING_TAG: Final = "serve"
 DEFAULT_SIGNATURE: Final = "serving_default"
+_INTERNAL: Final = grpc.StatusCode.INTERNAL
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Servable:
     """A SavedModel in memory, with the requests that are being answered by it counted."""
 
-    def __init__(self, path: Path, version: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        version: int,
+        metrics: Metrics,
+        scheduler: BatchScheduler | None = None,
+    ) -> None:
         """Load and warm up; slow.
+
+        Args:
+            name: of the model.
+            path: of the version.
+            version: its number.
+            metrics: where to count.
+            scheduler: merges requests, if given.
 
         Raises:
             Exception: whatever TensorFlow finds wrong; a version that fails here must not serve.
         """
-        self.version = version
-        # Parsed for the metadata alone; copies let go of the message, which holds all the weights.
-        message = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-        graphs = [g for g in message.meta_graphs if SERVING_TAG in g.meta_info_def.tags]
-        if not graphs:
-            raise ValueError(f"the SavedModel has no graph tagged {SERVING_TAG!r}")
-        self.signature_defs = {
-            name: meta_graph_pb2.SignatureDef.FromString(one.SerializeToString())
-            for name, one in graphs[0].signature_def.items()
-        }
-        self._model = tf.saved_model.load(str(path), tags=[SERVING_TAG])
-        self._functions: dict[str, Any] = dict(self._model.signatures)
+        self.name, self.path, self.version = name, path, version
+        self._metrics, self._scheduler = metrics, scheduler
         self._in_flight = 0
         self._idle = threading.Condition()
-        self._warm_up(path / WARMUP_FILE)
+        begin, outcome = time.perf_counter(), "fail"
+        try:
+            self.signature_defs = _signature_defs(path)
+            self._model = tf.saved_model.load(str(path), tags=[SERVING_TAG])
+            self._functions: dict[str, Any] = dict(self._model.signatures)
+            self._batchable = {
+                name
+                for name in self._functions
+                if scheduler is not None and is_batchable(self.signature_defs[name])
+            }
+            self._warm_up(path / WARMUP_FILE)
+            outcome = "success"
+        finally:
+            metrics.loads.add(str(path), outcome)
+            metrics.load_latency.add(str(path), by=_microseconds(begin))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -78,87 +101,113 @@ class Servable:
             )
         return self.signature_defs[name]
 
-    def predict(self, signature: str, inputs: Arrays, output_filter: Sequence[str] = ()) -> Arrays:
-        """Run a signature.
+    def predict(
+        self,
+        signature: str,
+        inputs: Arrays,
+        output_filter: Sequence[str] = (),
+        *,
+        deadline: float | None = None,
+    ) -> Arrays:
+        """Answer a request, together with others where batching is on.
 
         Args:
             signature: its name; empty means `serving_default`.
             inputs: by tensor name; strings as object arrays of bytes.
             output_filter: names to return; none means all.
+            deadline: of `time.monotonic()`; past it, nothing is computed.
 
         Raises:
-            RequestError: the request does not fit the signature, or the graph refuses it.
+            RequestError: the request does not fit the signature, the graph refuses it, it is too late,
+                or too much is queued.
         """
         definition = self.signature(signature)
-        _check_inputs(definition, inputs)
-        unknown = [name for name in output_filter if name not in definition.outputs]
-        if unknown:
-            expected = ",".join(sorted(definition.outputs))
-            raise invalid(
-                f"output tensor alias not found in signature: {unknown[0]} "
-                f"Outputs expected to be in the set {{{expected}}}."
+        check_inputs(definition, inputs)
+        check_outputs(definition, output_filter)
+        if deadline is not None and time.monotonic() >= deadline:
+            raise RequestError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the request was run"
             )
-        function = self._functions[signature or DEFAULT_SIGNATURE]
+        name = signature or DEFAULT_SIGNATURE
+        begin = time.perf_counter()
+        kind = self._kind(name, inputs)
+        if kind is None:
+            outputs = self._run(name, inputs)
+        else:
+            assert self._scheduler is not None  # noqa: S101 - nothing is batchable without one
+            outputs = self._scheduler.run(
+                kind, self._runner(name), inputs, model_name=self.name, deadline=deadline
+            )
+        self._metrics.runtime_latency.observe(_microseconds(begin), self.name, "Predict", "TF1")
+        return {name: outputs[name] for name in output_filter} if output_filter else outputs
+
+    def _run(self, signature: str, inputs: Arrays) -> Arrays:
+        """The graph itself, on inputs that were checked."""
+        infos = self.signature_defs[signature].inputs
         try:
-            tensors = function(
+            tensors = self._functions[signature](
                 **{
-                    name: tf.constant(array, tf.DType(definition.inputs[name].dtype))
+                    name: tf.constant(array, tf.DType(infos[name].dtype))
                     for name, array in inputs.items()
                 }
             )
         except tf.errors.OpError as error:
             raise RequestError(_CODES.get(error.error_code, _INTERNAL), error.message) from error
-        names = output_filter or tensors
-        return {name: tensors[name].numpy() for name in names}
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+    def _runner(self, signature: str) -> Callable[[Arrays], Arrays]:
+        return lambda inputs: self._run(signature, inputs)
+
+    def _kind(self, signature: str, inputs: Arrays) -> tuple[Any, ...] | None:
+        """What requests must share to be merged with this one; None if it cannot be merged."""
+        if signature not in self._batchable:
+            return None
+        if len({len(array) for array in inputs.values()}) != 1 or not len(
+            next(iter(inputs.values()))
+        ):
+            return None
+        return self, signature, tuple(sorted((name, a.shape[1:]) for name, a in inputs.items()))
 
     def _warm_up(self, path: Path) -> None:
+        """Answer the version's own requests, unmerged, at the sizes they are written in."""
         if not path.exists():
             return
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-            inputs = {name: read_tensor(proto) for name, proto in request.inputs.items()}
-            self.predict(request.model_spec.signature_name, inputs)
+        begin, outcome = time.perf_counter(), "INTERNAL"
+        try:
+            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                log = prediction_log_pb2.PredictionLog.FromString(record)
+                if log.WhichOneof("log_type") != "predict_log":
+                    raise ValueError(
+                        f"Warm-up of kind {log.WhichOneof('log_type')} is not replayed"
+                    )
+                request = log.predict_log.request
+                inputs = {name: read_tensor(proto) for name, proto in request.inputs.items()}
+                signature = request.model_spec.signature_name or DEFAULT_SIGNATURE
+                check_inputs(self.signature(signature), inputs)
+                self._run(signature, inputs)
+                self._metrics.warmup_records.add(str(self.path))
+            outcome = "OK"
+        except RequestError as error:
+            outcome = error.code.name
+            raise
+        finally:
+            self._metrics.warmup_latency.observe(_microseconds(begin), str(self.path), outcome)
 
 
-_INTERNAL: Final = grpc.StatusCode.INTERNAL
-_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+def _signature_defs(path: Path) -> dict[str, Any]:
+    """Signatures by name, of the graph that serves.
+
+    Parsed for them alone; copies let go of the message, which holds all the weights.
+    """
+    message = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    graphs = [graph for graph in message.meta_graphs if SERVING_TAG in graph.meta_info_def.tags]
+    if not graphs:
+        raise ValueError(f"the SavedModel has no graph tagged {SERVING_TAG!r}")
+    return {
+        name: meta_graph_pb2.SignatureDef.FromString(one.SerializeToString())
+        for name, one in graphs[0].signature_def.items()
+    }
 
 
-def _check_inputs(definition: Any, inputs: Arrays) -> None:
-    """Names, types and shapes are those of the signature, in TensorFlow Serving's words."""
-    needed, sent = set(definition.inputs), set(inputs)
-    if len(needed) != len(sent):
-        listed = lambda names: ",".join(sorted(names))  # noqa: E731
-        raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(needed)} "
-            f"len({{{listed(sent)}}}) != len({{{listed(needed)}}}). "
-            f"Sent extra: {{{listed(sent - needed)}}}. "
-            f"Missing but required: {{{listed(needed - sent)}}}."
-        )
-    for name in sorted(needed):
-        if name not in inputs:
-            raise invalid(
-                f"Signature input alias: {name}(feed name: {definition.inputs[name].name}) not found "
-                "in request and no default value provided. Inputs expected to be in the request "
-                f"{{{','.join(sorted(sent))}}}, or default input alias set: "
-            )
-        info, array = definition.inputs[name], inputs[name]
-        wanted = tf.DType(info.dtype)
-        if tf.as_dtype(array.dtype if array.dtype != object else np.dtype("S")) != wanted:
-            given = "string" if array.dtype == object else tf.as_dtype(array.dtype).name
-            short = {"float32": "float", "float64": "double"}
-            raise invalid(
-                f"Expects arg[0] to be {short.get(wanted.name, wanted.name)} "
-                f"but {short.get(given, given)} is provided"
-            )
-        sizes = [dim.size for dim in info.tensor_shape.dim]
-        fits = info.tensor_shape.unknown_rank or (
-            len(sizes) == array.ndim
-            and all(size in (-1, given) for size, given in zip(sizes, array.shape, strict=True))
-        )
-        if not fits:
-            given = ",".join(str(size) for size in array.shape)
-            expected = ",".join("?" if size < 0 else str(size) for size in sizes)
-            raise invalid(
-                f"Shape of tensor {name} [{given}] is not compatible with expected shape [{expected}]."
-            )
+def _microseconds(begin: float) -> int:
+    return int(1e6 * (time.perf_counter() - begin))
