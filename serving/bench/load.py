@@ -72,8 +72,8 @@ class _Tally:
 def saturate(connect: Callable[[], Exchange], clients: int, seconds: float) -> Load:
     """Clients that each ask again as soon as they are answered.
 
-    What is under way when the time is over is waited for and counted, its time as well: cutting it off
-    would favour slow answers.
+    Each asks once at least. What is under way when the time is over is waited for and counted, its time
+    as well: leaving it out would favour whoever answers late.
 
     Args:
         connect: makes a client's connection.
@@ -86,9 +86,10 @@ def saturate(connect: Callable[[], Exchange], clients: int, seconds: float) -> L
     numbers = itertools.count()  # shared: its `next` is atomic
 
     def work(exchange: Exchange, begin: float) -> _Tally:
-        tally = _Tally()
-        while (now := time.perf_counter()) < begin + seconds and next(numbers) < MAX_REQUESTS:
-            tally.count(exchange, now)
+        tally, now = _Tally(), begin
+        while now < begin + seconds and next(numbers) < MAX_REQUESTS:
+            tally.count(exchange, time.perf_counter())
+            now = time.perf_counter()
         return tally
 
     return _together(connect, clients, work)
