@@ -120,10 +120,10 @@ class LoadSettings:
 class BenchSettings(LoadSettings):
     """What the benchmark measures."""
 
-    seconds: _Positive = 200.0
+    seconds: _Positive = 190.0
     """Time for the rounds, in seconds; starting servers and the tails take about 70 more."""
 
-    turn_s: _Positive = 1.0
+    turn_s: _Positive = 0.8
     """How long each way of asking is under load in each round."""
 
     tail_s: _Positive = 8.0
@@ -137,6 +137,10 @@ class BenchSettings(LoadSettings):
 
     tfs: str | None = None
     """`HOST:PORT` of a TensorFlow Serving server, gRPC, that serves the same version."""
+
+    def __post_init__(self) -> None:
+        if list(self.clients) != sorted(set(self.clients)):
+            raise ValueError("clients must grow, for example 1 8 32.")
 
 
 @Parameter(name="*")

@@ -6,7 +6,6 @@ that TensorFlow in process gives for the version which the answer names. So an a
 versions computed, or that names the wrong one, is found.
 """
 
-import itertools
 import json
 import threading
 import time
@@ -19,22 +18,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
 from rich.console import Console
 
-from data.imaging import prepare_scan, read_scan
+from serving.bench.askers import Askers, Told, is_right, telling_scans
 from serving.bench.figures import percentiles_ms
-from serving.bench.load import MAX_REQUESTS, Load, demand_loopback, evenly, paced, saturate
+from serving.bench.load import MAX_REQUESTS, Load, evenly, paced, saturate
 from serving.bench.processes import ModelServer, local_server, tuned_batching
 from serving.bench.report import MEGABYTE, markdown
 from serving.bench.usage import Usage, usage
-from serving.bench.ways import GrpcExchange
 from serving.client import Client
-from serving.contract import SERVING_DEFAULT
 from serving.errors import ServingError
-from serving.grpc_transport import GrpcCodec
 from serving.release.follow import wait_until_gone, wait_until_served
 from serving.release.model_config import DEFAULT_NAME, ModelConfig
 from serving.release.publish import publish
@@ -42,14 +35,8 @@ from serving.release.rollback import rollback
 from serving.release.settings import PublishSettings
 from serving.release.store import Store
 from serving.settings import SoakSettings
-from serving.transport import Call, Outputs, Server
 from serving.versions import list_versions
 
-#: Between the same version in two places.
-TOLERANCE: Final = 1e-4
-#: The two versions must differ by more for a scan to tell them apart.
-_APART: Final = 0.01
-_SCANS: Final = 8
 _CLIENTS: Final = 32
 _SATURATION_S: Final = 5.0
 #: For one swap; verifying a candidate under load takes a while.
@@ -58,9 +45,6 @@ _LOOK_S: Final = 0.1
 #: What may be more at the end than after the first swap.
 MEMORY_GROWTH: Final = 0.10
 DESCRIPTORS_GROWTH: Final = 4
-
-#: Version, number of the scan, probability.
-Told = tuple[int | None, int, float]
 
 
 @dataclass(frozen=True)
@@ -130,7 +114,7 @@ def soak(settings: SoakSettings, console: Console) -> bool:
     if len(candidates) < 2:
         raise ServingError(f"{settings.model_base_path} holds no two versions to swap between.")
     older, newer = candidates[-2:]
-    images, expected = _telling(settings.samples, older, newer)
+    images, expected = telling_scans(settings.samples, older, newer)
     batching = settings.batching_parameters_file or tuned_batching()
     with TemporaryDirectory(prefix="soak-") as folder, ExitStack() as stack:
         base = Path(folder) / settings.model
@@ -145,7 +129,7 @@ def soak(settings: SoakSettings, console: Console) -> bool:
         )
         server.wait_ready()
         operator = _Operator(base, newer, first, server, settings.model, console)
-        askers = _Askers(server, settings.model, images)
+        askers = Askers(server, settings.model, images)
         capacity = saturate(askers.connect, _CLIENTS, min(_SATURATION_S, 60 * settings.minutes))
         limit_s = 120 * settings.minutes + _PATIENCE_S * settings.swaps
         rate = min(settings.load * capacity.rate, MAX_REQUESTS / limit_s)
@@ -160,7 +144,7 @@ def soak(settings: SoakSettings, console: Console) -> bool:
         rate=rate,
         answers=len(done.latencies),
         failures=capacity.failures + done.failures,
-        wrong=tuple(one for one in told.elements() if not _is_right(one, by_version)),
+        wrong=tuple(one for one in told.elements() if not is_right(one, by_version)),
         swaps=len(operator.published),
         silent=tuple(v for v in by_version if v not in {version for version, _, _ in told}),
         percentiles_ms=percentiles_ms(done.latencies),
@@ -213,46 +197,8 @@ class _Operator:
         )
 
 
-class _Askers:
-    """Clients that ask about several scans in turn, and remember what they were told."""
-
-    def __init__(self, server: ModelServer, model: str, images: NDArray[np.uint8]) -> None:
-        self._address = demand_loopback(server.grpc)
-        codec = GrpcCodec(Server(server.grpc, model))
-        self._calls = [codec.predict(*codec.scans(image[None]), None) for image in images]
-        self._all: list[_Asker] = []
-
-    def connect(self) -> "_Asker":
-        """One more client."""
-        asker = _Asker(self._address, self._calls, first=len(self._all))
-        self._all.append(asker)
-        return asker
-
-    def told(self) -> Counter[Told]:
-        """All answers of all clients, with how often each was given."""
-        return sum((asker.told for asker in self._all), Counter[Told]())
-
-
-class _Asker:
-    def __init__(self, address: str, calls: list[Call[Outputs]], first: int) -> None:
-        self._exchange = GrpcExchange(address, calls[0])
-        self._calls, self._numbers = calls, itertools.count(first)
-        self.told = Counter[Told]()
-
-    def send(self) -> None:
-        """See `Exchange.send`."""
-        number = next(self._numbers) % len(self._calls)
-        call = self._calls[number]
-        outputs = call.read(self._exchange.ask(call.body))
-        self.told[outputs.version, number, float(outputs.arrays["probability"][0])] += 1
-
-    def close(self) -> None:
-        """See `Exchange.close`."""
-        self._exchange.close()
-
-
 @contextmanager
-def _under_load(askers: _Askers, rate: float, limit_s: float) -> Iterator[Future[Load]]:
+def _under_load(askers: Askers, rate: float, limit_s: float) -> Iterator[Future[Load]]:
     """A paced load for as long as the block lasts, at most to a limit."""
     stop = threading.Event()
     with ThreadPoolExecutor(1, "soak") as pool:
@@ -273,36 +219,6 @@ def _publish(candidate: Path, base: Path) -> int:
     return done.version
 
 
-def _telling(
-    samples: Path, older: Path, newer: Path
-) -> tuple[NDArray[np.uint8], tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Scans that two versions answer differently, `[N, 224, 224, 3]`, and the answers of both."""
-    paths = sorted(one for one in samples.glob("*/*") if one.is_file())
-    if not paths:
-        raise ServingError(f"{samples} holds no folder with a scan to ask about.")
-    images = np.stack([prepare_scan(read_scan(path)) for path in paths])
-    one, other = (_probabilities(path, images) for path in (older, newer))
-    apart = np.flatnonzero(np.abs(one - other) > _APART)[:_SCANS]
-    if not len(apart):
-        raise ServingError(f"{older} and {newer} answer alike: a mix of them could not be told.")
-    return images[apart], (one[apart], other[apart])
-
-
-def _probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    signature = tf.saved_model.load(str(path)).signatures[SERVING_DEFAULT]
-    answers = [
-        signature(images=tf.constant(image[None]))["probability"].numpy() for image in images
-    ]
-    return np.concatenate(answers)
-
-
-def _is_right(told: Told, by_version: dict[int, NDArray[np.float32]]) -> bool:
-    version, number, probability = told
-    if version not in by_version:
-        return False
-    return abs(probability - float(by_version[version][number])) <= TOLERANCE
-
-
 def _sleep_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
 
@@ -310,9 +226,12 @@ def _sleep_until(moment: float) -> None:
 def _write(found: Soaked, folder: Path, console: Console) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = asdict(found) | {
+        # Counted: there may be very many, all alike.
+        "failures": Counter(found.failures),
+        "wrong": [[*one, count] for one, count in Counter(found.wrong).items()],
         "promises": [
             {"promise": what, "found": text, "kept": kept} for what, text, kept in found.promises()
-        ]
+        ],
     }
     (folder / "soak.json").write_text(json.dumps(document, indent=2) + "\n")
     p50, p95, p99 = found.percentiles_ms

@@ -90,3 +90,8 @@ def test_a_server_that_does_not_start_says_why(tiny_models, tmp_path):
     )
     with pytest.raises(ServingError, match=r"local server did not start.*allowed_batch_sizes"):
         bench(settings, Console(file=StringIO()))
+
+
+def test_numbers_of_clients_must_grow():
+    with pytest.raises(ValueError, match="clients must grow, for example 1 8 32"):
+        BenchSettings(clients=(1, 8, 8))
