@@ -43,7 +43,7 @@ def test_two_swaps_under_load(tmp_path, write_model):
         out=tmp_path / "reports",
         minutes=0.05,
         swaps=2,
-        load=0.2,
+        load=0.05,
     )
     assert soak(settings, console), console.file.getvalue()
     found = json.loads((settings.out / "soak.json").read_text())
