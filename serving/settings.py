@@ -129,7 +129,7 @@ class BenchSettings(LoadSettings):
     tail_s: _Positive = 8.0
     """How long each of the four loads at 70 % of saturation lasts."""
 
-    clients: tuple[_Clients, _Clients, _Clients] = (1, 8, 32)
+    clients: Annotated[tuple[_Clients, _Clients, _Clients], Parameter(negative=())] = (1, 8, 32)
     """Clients at once, growing: one, enough for all cores, enough to fill batches."""
 
     original: bool = True
