@@ -8,6 +8,8 @@ REST_PORT ?= 8501
 SCANS ?=
 # A source with outlines of tumours, to check evidence maps with.
 OUTLINES ?=
+# A TensorFlow Serving server, gRPC, to measure beside the local one.
+TFS ?=
 # SMOKE=1 goes the whole way on the samples; nothing of it is worth using.
 SMOKE ?=
 DATASET ?= $(if $(SMOKE),runs/smoke/prepared,prepared)
@@ -22,7 +24,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench train lock
+.PHONY: help demo test lint bench soak train lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,10 +47,13 @@ lint: $(BIN)/.installed-dev ## ruff and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(BIN)/.installed ## ratios of throughput and cost, measured side by side in one run
-	$(BIN)/python -m serving bench --model-base-path $(MODELS)
+bench: $(BIN)/.installed ## ratios of throughput and cost in one run, six minutes; TFS=HOST:PORT joins a server
+	$(BIN)/python -m serving bench --model-base-path $(MODELS) $(if $(TFS),--tfs $(TFS))
 	$(BIN)/python -m training bench --model-base-path $(MODELS) \
 	  $(if $(wildcard $(DATASET)/manifest.csv),--data $(DATASET))
+
+soak: $(BIN)/.installed ## ten minutes of swaps and rollbacks under load; fails if an answer is lost or wrong
+	$(BIN)/python -m serving soak --model-base-path $(MODELS)
 
 train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try
 	@test -n "$(SCANS)" || { echo 'make train needs SCANS="FOLDER…", folders with yes/ and no/'; exit 2; }

@@ -24,7 +24,7 @@ from serving.client import Client, Prediction
 from serving.dialogue import MAX_IMAGES
 from serving.errors import ServingError
 from serving.release import commands as release
-from serving.settings import BenchSettings, PredictSettings, RunSettings
+from serving.settings import BenchSettings, PredictSettings, RunSettings, SoakSettings
 
 app: cyclopts.App = cyclopts.App(
     name="python -m serving",
@@ -54,6 +54,7 @@ console = Console()
 RUN_DEFAULTS = RunSettings()
 PREDICT_DEFAULTS = PredictSettings()
 BENCH_DEFAULTS = BenchSettings()
+SOAK_DEFAULTS = SoakSettings()
 
 
 @app.command
@@ -85,10 +86,18 @@ def predict(*images: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
 
 @app.command
 def bench(settings: BenchSettings = BENCH_DEFAULTS) -> None:
-    """Compare TensorFlow in process, gRPC and REST, side by side in one run."""
-    from serving.bench import bench as measure
+    """Compare TensorFlow in process, gRPC, REST, the page and the original's way, in one run."""
+    from serving.bench.run import bench as measure
 
     measure(settings, console)
+
+
+@app.command
+def soak(settings: SoakSettings = SOAK_DEFAULTS) -> int:
+    """Publish and roll back under load, and judge every answer; exit code 1 if a promise is broken."""
+    from serving.bench.soak import soak as endure
+
+    return int(not endure(settings, console))
 
 
 def _classified(

@@ -14,6 +14,8 @@ from serving.contract import MODEL_NAME
 
 _Port = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))]
 _Count = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+_Clients = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=256))]
+_Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 
 @Parameter(name="*")
@@ -94,14 +96,66 @@ class RunSettings:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class BenchSettings:
-    """What the benchmark measures."""
+class LoadSettings:
+    """What is put under load; servers are started for it on free ports of this machine."""
 
     model_base_path: Path = Path("models/brain_tumor")
-    """Base path whose newest version is measured."""
+    """Base path whose newest version is measured; a soak swaps between the two newest."""
 
-    seconds: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 60.0
-    """How long, over all; longer is steadier."""
+    model: str = MODEL_NAME
+    """Name of the model on the servers."""
+
+    samples: Path = Path("data/samples")
+    """Folder of folders with scans to ask about."""
+
+    batching_parameters_file: Path | None = None
+    """BatchingParameters as text; by default those in `serving/config/` for this number of cores."""
+
+    out: Path = Path("reports")
+    """Folder for what is found."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BenchSettings(LoadSettings):
+    """What the benchmark measures."""
+
+    seconds: _Positive = 190.0
+    """Time for the rounds, in seconds; starting servers and the tails take about 70 more."""
+
+    turn_s: _Positive = 0.8
+    """How long each way of asking is under load in each round."""
+
+    tail_s: _Positive = 8.0
+    """How long each of the four loads at 70 % of saturation lasts."""
+
+    clients: Annotated[tuple[_Clients, _Clients, _Clients], Parameter(negative=())] = (1, 8, 32)
+    """Clients at once, growing: one, enough for all cores, enough to fill batches."""
+
+    original: bool = True
+    """Measure the original's way, a web application with VGG19, as well."""
+
+    tfs: str | None = None
+    """`HOST:PORT` of a TensorFlow Serving server, gRPC, that serves the same version."""
+
+    def __post_init__(self) -> None:
+        if list(self.clients) != sorted(set(self.clients)):
+            raise ValueError("clients must grow, for example 1 8 32.")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SoakSettings(LoadSettings):
+    """For how long versions are swapped under load."""
+
+    minutes: _Positive = 10.0
+    """How long at least; until all swaps are done."""
+
+    swaps: Annotated[int, Parameter(validator=validators.Number(gte=2, lte=1000))] = 10
+    """How often a version is published and rolled back again."""
+
+    load: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=1))] = 0.7
+    """Share of the rate that the server is found to manage."""
 
 
 @Parameter(name="*")

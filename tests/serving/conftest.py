@@ -13,7 +13,8 @@ WriteModel = Callable[..., Path]
 
 
 def write_tiny_model(base: Path, version: int, *, bias: float = 0.0, nan: bool = False) -> Path:
-    """Write a version whose P(tumour) is the mean brightness plus a bias; returns its directory.
+    """Write a version whose P(tumour) is the mean brightness plus a bias, within 0..1; returns its
+    directory.
 
     With `nan` the probability is NaN, as from a broken network.
     """
@@ -25,6 +26,7 @@ def write_tiny_model(base: Path, version: int, *, bias: float = 0.0, nan: bool =
         # As the graph must: TensorFlow Serving checks no shapes.
         images = tf.ensure_shape(images, (None, *IMAGE_SHAPE))
         light = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3]) / 255.0 + bias
+        light = tf.clip_by_value(light, 0.0, 1.0)
         light = light * float("nan") if nan else light
         return {
             "probability": light,
