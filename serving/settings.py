@@ -110,7 +110,10 @@ class PredictSettings:
     """Whom to ask, and how to answer."""
 
     server: str = DEFAULT_ADDRESS
-    """`HOST:PORT` for gRPC, `http://HOST:PORT` for REST."""
+    """`HOST:PORT` for gRPC, `http://HOST:PORT` for REST; with TLS `grpcs://…` and `https://…`."""
+
+    ca_certificate: Path | None = None
+    """PEM file of the authorities to trust over TLS; by default those that the system trusts."""
 
     model: str = MODEL_NAME
     """Name of the model on the server."""

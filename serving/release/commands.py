@@ -266,7 +266,9 @@ def _client(settings: VersionSettings) -> Iterator[Client | None]:
     if settings.server is None:
         yield None
         return
-    with Client(settings.server, model=settings.model) as client:
+    with Client(
+        settings.server, model=settings.model, ca_certificate=settings.ca_certificate
+    ) as client:
         yield client
 
 

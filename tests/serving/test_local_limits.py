@@ -1,4 +1,4 @@
-"""Limits of the local server: how much waits, how large and how long a request may be; TLS; flags."""
+"""Limits of the local server: how much waits, how large and how long a request may be; flags."""
 
 import subprocess
 import sys
@@ -82,25 +82,6 @@ def test_requests_larger_than_the_limit_are_refused_on_both_ports(serve, tiny_mo
 def test_metrics_are_shown_only_where_configured(tiny_server):
     url = f"{tiny_server.rest}/monitoring/prometheus/metrics"
     assert requests.get(url, timeout=60).status_code == 404
-
-
-def test_tls_on_grpc(serve, tiny_models, tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    config = tmp_path / "ssl.config"
-    lines = lambda path: "".join(f'"{line}\\n"\n' for line in path.read_text().splitlines())  # noqa: E731
-    config.write_text(f"server_key: {lines(key)} server_cert: {lines(certificate)}")
-    with serve(tiny_models, "--ssl_config_file", str(config)) as server:
-        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-        with grpc.secure_channel(server.grpc, credentials) as channel:
-            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            assert stub.Predict(request_of(IMAGE), timeout=60).model_spec.version.value == 1
-        with stub_of(server.grpc) as plain, pytest.raises(grpc.RpcError) as caught:
-            plain.Predict(request_of(IMAGE), timeout=60)
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 @pytest.mark.parametrize(
