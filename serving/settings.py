@@ -35,6 +35,10 @@ class RunSettings:
     ] = 0.0
     """Seconds between two looks at that file; 0 reads it only once."""
 
+    allow_version_labels_for_unavailable_models: bool = False
+    """Let HandleReloadConfigRequest give a new label to a version that is not available yet. In a file
+    labels may do so in any case: they hold once all of their versions serve."""
+
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` lets other machines in, and there is no authentication."""
 

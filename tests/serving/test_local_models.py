@@ -15,6 +15,7 @@ import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     model_management_pb2,
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_log_pb2,
@@ -22,7 +23,9 @@ from tensorflow_serving.apis import (
 )
 
 from serving.local.config import ModelConfig
+from serving.local.errors import RequestError
 from serving.local.loader import LoadSettings, ModelLoader, State
+from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics
 from serving.local.servable import Servable
 from tests.conftest import ROOT
@@ -112,6 +115,37 @@ def test_a_reload_to_a_path_that_is_not_there_fails_at_once_and_changes_nothing(
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     assert caught.value.details() == "Could not find base path /nowhere for servable brain_tumor"
     assert predict(tiny_server).model_spec.version.value == 1
+
+
+def test_a_new_label_may_be_given_ahead_of_its_version_where_that_is_allowed(tiny_models):
+    def load(name, path, version):
+        return Servable(name, path, version, Metrics())
+
+    def labelled(version):
+        return [ModelConfig("m", tiny_models, labels={"next": version})]
+
+    settings = LoadSettings(poll_s=0.05, retries=0, retry_s=1)
+    manager = ModelManager(settings, load, labels_ahead=True)
+    manager.start([ModelConfig("m", tiny_models)], lambda: None)
+    manager.reload(labelled(2), deadline=None)
+    spec = model_pb2.ModelSpec(name="m", version_label="next")
+    with pytest.raises(RequestError, match="Servable not found"), manager.servable(spec):
+        pass
+    eventually(lambda: manager.status(model_pb2.ModelSpec(name="m")), "version 1 is seen")
+    eventually(lambda: _reloads(manager, labelled(1)), "the label moves to a version that serves")
+    with manager.servable(spec) as servable:
+        assert servable.version == 1
+    with pytest.raises(RequestError, match=r"assign label to version 2 .* not currently available"):
+        manager.reload(labelled(2), deadline=None)  # in use by now: it may not go astray
+    manager.stop(60)
+
+
+def _reloads(manager, models):
+    try:
+        manager.reload(models, deadline=None)
+    except RequestError:
+        return False
+    return True
 
 
 def test_a_version_that_fails_its_warm_up_leaves_the_old_one_and_says_so(
