@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from serving.contract import SERVING_DEFAULT, Signature, TensorSpec
+from serving.contract import SERVING_DEFAULT
 from serving.errors import (
     CallCancelled,
     ContractError,
@@ -18,7 +18,7 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
-from serving.tensors import dtype_name, read_tensor, write_tensor
+from serving.tensors import read_signatures, read_tensor, write_tensor
 from serving.transport import GRPC_TLS, Arrays, Call, Choice, Deadline, Metadata, Outputs, Server
 from serving.wire import messages_pb2 as wire
 from serving.wire.methods import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT
@@ -194,11 +194,7 @@ def _read_metadata(answer: bytes) -> Metadata:
         raise ContractError("The server's metadata cannot be read.") from error
     return Metadata(
         version=int(response.model_spec.version.value),
-        signatures={
-            name: Signature(_specs(one.inputs), _specs(one.outputs))
-            for name, one in found.signature_def.items()
-            if not name.startswith("__")
-        },
+        signatures=read_signatures(found.signature_def),
     )
 
 
@@ -209,13 +205,3 @@ def _read_status(answer: bytes) -> dict[int, str]:
         return {one.version: name(one.state) for one in response.model_version_status}
     except (DecodeError, ValueError) as error:
         raise ContractError("The server's status cannot be read.") from error
-
-
-def _specs(infos: Any) -> dict[str, TensorSpec]:
-    return {
-        name: TensorSpec(
-            dtype_name(info.dtype),
-            tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim),
-        )
-        for name, info in infos.items()
-    }
