@@ -18,7 +18,7 @@ from serving.release import publish as publishing
 from serving.release import rollback as rolling
 from serving.release.digest import check
 from serving.release.inventory import summarise, take_inventory
-from serving.release.model_config import DEFAULT_NAME, Entry, ModelConfig
+from serving.release.model_config import DEFAULT_NAME, ConfigFile, Entry
 from serving.release.settings import (
     FollowSettings,
     LabelSettings,
@@ -258,9 +258,9 @@ def prune(base: Path, /, *, settings: PruneSettings) -> None:
     _report(settings, asdict(done) | {"dry_run": settings.dry_run}, text)
 
 
-def _config(base: Path, settings: VersionSettings, served: Path | None = None) -> ModelConfig:
+def _config(base: Path, settings: VersionSettings, served: Path | None = None) -> ConfigFile:
     path = settings.config or base / DEFAULT_NAME
-    return ModelConfig(path, settings.model, served or base.absolute())
+    return ConfigFile(path, settings.model, served or base.absolute())
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from serving.errors import (
 from serving.wire.methods import PREDICT
 from tests.conftest import eventually
 from tests.serving.scripted import (
-    CLIENTS,
     SCRIPTED,
     Script,
     good_json,
@@ -38,16 +37,6 @@ from tests.serving.scripted import (
 IMAGE = np.zeros((1, 224, 224, 3), np.uint8)
 UNAVAILABLE = {"grpc": grpc.StatusCode.UNAVAILABLE, "rest": 503}
 BUSY = {"grpc": grpc.StatusCode.RESOURCE_EXHAUSTED, "rest": 429}
-
-
-@pytest.fixture(params=CLIENTS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(params=SCRIPTED)
-def way(request):
-    return request.param
 
 
 def says(outputs, **pace):

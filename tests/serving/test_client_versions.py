@@ -10,19 +10,9 @@ from serving.contract import SIGNATURES, Signature, TensorSpec
 from serving.dialogue import MAX_IMAGES
 from serving.errors import ContractError, ModelNotFound
 from tests.conftest import eventually
-from tests.serving.scripted import CLIENTS, SCRIPTED, Script, open_client
+from tests.serving.scripted import SCRIPTED, Script, open_client
 
 IMAGES = np.zeros((70, 224, 224, 3), np.uint8)
-
-
-@pytest.fixture(params=CLIENTS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(params=SCRIPTED)
-def way(request):
-    return request.param
 
 
 @pytest.fixture

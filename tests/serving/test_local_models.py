@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -128,7 +129,6 @@ def test_a_new_label_may_be_given_ahead_of_its_version_where_that_is_allowed(tin
     spec = model_pb2.ModelSpec(name="m", version_label="next")
     with pytest.raises(RequestError, match="Servable not found"), manager.servable(spec):
         pass
-    eventually(lambda: manager.status(model_pb2.ModelSpec(name="m")), "version 1 is seen")
     eventually(lambda: _reloads(manager, labelled(1)), "the label moves to a version that serves")
     with manager.servable(spec) as servable:
         assert servable.version == 1
@@ -143,6 +143,27 @@ def _reloads(manager, models):
     except RequestError:
         return False
     return True
+
+
+def test_a_look_for_versions_that_began_before_a_change_does_not_undo_it(tiny_models):
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(name, path, version):
+        loading.set()
+        assert go_on.wait(240)
+        return Servable(name, path, version, Metrics())
+
+    settings = LoadSettings(poll_s=60, retries=0, retry_s=1)
+    loader = ModelLoader(ModelConfig("m", tiny_models), settings, load)
+    loader.start()
+    assert loading.wait(240)
+    loader.configure(ModelConfig("m", tiny_models, labels={"stable": 1, "next": 2}))
+    loader.adopt_labels({"stable": 1, "next": 2})  # as a reload does
+    go_on.set()
+    eventually(loader.is_available, "version 1 serves")
+    loader.stop(240)
+    with loader.servable(label="stable") as servable:
+        assert servable.version == 1
 
 
 def test_a_version_that_fails_its_warm_up_leaves_the_old_one_and_says_so(
