@@ -74,7 +74,12 @@ def predict(*images: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
     if not images:
         raise ServingError("Name at least one image file.")
     rows: list[dict[str, object]] = []
-    with Client(settings.server, model=settings.model, timeout_s=settings.timeout_s) as client:
+    with Client(
+        settings.server,
+        model=settings.model,
+        timeout_s=settings.timeout_s,
+        ca_certificate=settings.ca_certificate,
+    ) as client:
         for begin in range(0, len(images), MAX_IMAGES):
             rows += _classified(client, images[begin : begin + MAX_IMAGES], settings)
     if settings.json:

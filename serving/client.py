@@ -12,9 +12,11 @@ every answer against the contract, so that a broken server yields an error and n
 """
 
 import asyncio
+import ssl
 import time
 from abc import ABC, abstractmethod
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -28,7 +30,16 @@ from serving.errors import ServingError
 from serving.grpc_transport import AsyncGrpcSender, GrpcCodec, GrpcSender
 from serving.http_transport import AsyncHttpSender, HttpSender
 from serving.rest_transport import RestCodec
-from serving.transport import AsyncSender, Choice, Deadline, Metadata, Sender, Server, T
+from serving.transport import (
+    GRPC_TLS,
+    AsyncSender,
+    Choice,
+    Deadline,
+    Metadata,
+    Sender,
+    Server,
+    T,
+)
 
 __all__ = ["Answer", "AsyncClient", "Client", "Metadata", "Prediction", "Thresholds"]
 
@@ -47,27 +58,34 @@ class _Base(ABC):
         model: str = MODEL_NAME,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: int = DEFAULT_RETRIES,
+        ca_certificate: Path | None = None,
     ) -> None:
         """Prepare to call; nothing is sent yet.
 
         Args:
-            address: `HOST:PORT` for gRPC, `http://HOST:PORT` or `https://…` for REST.
+            address: `HOST:PORT` for gRPC, `http://HOST:PORT` for REST; with TLS `grpcs://HOST:PORT` and
+                `https://HOST:PORT`.
             model: its name on the server.
             timeout_s: longest wait for an answer, in seconds, unless a call says otherwise.
             retries: how often a request is sent again while the server is unavailable, after growing,
                 jittered pauses and within the time limit; 0 for never.
+            ca_certificate: PEM file of the authorities to trust over TLS, or of the server's own
+                certificate; by default those that the system trusts.
 
         Raises:
-            ValueError: the address is neither.
+            ValueError: the address is none of these, or the file holds no certificate.
+            OSError: the file cannot be read.
         """
         rest = address.startswith(("http://", "https://"))
-        host, _, port = address.rpartition(":")
-        if not rest and ("://" in address or not host or not port.isdigit()):
+        place = address.removeprefix(GRPC_TLS)
+        host, _, port = place.rpartition(":")
+        if not rest and ("://" in place or not host or not port.isdigit()):
             raise ValueError(
                 f"{address!r} is no address of a model server. "
                 "Give HOST:PORT for gRPC or http://HOST:PORT for REST."
             )
-        server = Server(address, model)
+        authorities = None if ca_certificate is None else _authorities(ca_certificate, address)
+        server = Server(address, model, authorities)
         self._ask = Dialogues(RestCodec(server) if rest else GrpcCodec(server), retries)
         self._timeout_s = timeout_s
         self._open(server, rest=rest)
@@ -295,6 +313,20 @@ class AsyncClient(_Base):
                     resume = partial(dialogue.send, await self._sender.send(step, deadline))
             except ServingError as error:
                 resume = partial(dialogue.throw, error)
+
+
+def _authorities(file: Path, address: str) -> str:
+    if not address.startswith((GRPC_TLS, "https://")):
+        raise ValueError(
+            f"A CA certificate is of no use to {address}, which is not encrypted. "
+            "Give grpcs://HOST:PORT for gRPC or https://HOST:PORT for REST."
+        )
+    text = file.read_bytes().decode("ascii", "ignore")  # comments may be in any encoding
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"{file} holds no certificate in PEM format.") from error
+    return text
 
 
 def _choice(version: int | None, version_label: str | None) -> Choice:

@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from serving.contract import SERVING_DEFAULT, Signature, TensorSpec
+from serving.contract import SERVING_DEFAULT
 from serving.errors import (
     CallCancelled,
     ContractError,
@@ -18,8 +18,8 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
-from serving.tensors import dtype_name, read_tensor, write_tensor
-from serving.transport import Arrays, Call, Choice, Deadline, Metadata, Outputs, Server
+from serving.tensors import read_signatures, read_tensor, write_tensor
+from serving.transport import GRPC_TLS, Arrays, Call, Choice, Deadline, Metadata, Outputs, Server
 from serving.wire import messages_pb2 as wire
 from serving.wire.methods import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT
 
@@ -96,7 +96,7 @@ class GrpcSender:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._channel = grpc.insecure_channel(server.address, options=_CHANNEL_OPTIONS)
+        self._channel = _channel(grpc, server)
         self._methods = _methods(self._channel)
 
     def send(self, call: Call[Any], deadline: Deadline) -> bytes:
@@ -122,9 +122,7 @@ class AsyncGrpcSender:
     async def send(self, call: Call[Any], deadline: Deadline) -> bytes:
         """See `AsyncSender.send`."""
         if self._channel is None:  # not before there is a loop, to which a channel belongs
-            self._channel = grpc.aio.insecure_channel(
-                self._server.address, options=_CHANNEL_OPTIONS
-            )
+            self._channel = _channel(grpc.aio, self._server)
             self._methods = _methods(self._channel)
         try:
             left = _left(self._server, deadline)
@@ -136,6 +134,18 @@ class AsyncGrpcSender:
         """See `AsyncSender.close`."""
         if self._channel is not None:
             await self._channel.close()
+
+
+def _channel(library: Any, server: Server) -> Any:
+    """A channel of `grpc` or `grpc.aio`, which name theirs alike."""
+    if not server.address.startswith(GRPC_TLS):
+        return library.insecure_channel(server.address, options=_CHANNEL_OPTIONS)
+    authorities = None if server.authorities is None else server.authorities.encode()
+    return library.secure_channel(
+        server.address.removeprefix(GRPC_TLS),
+        grpc.ssl_channel_credentials(authorities),
+        options=_CHANNEL_OPTIONS,
+    )
 
 
 def _methods(channel: Any) -> dict[str, Any]:
@@ -156,6 +166,8 @@ def _explained(server: Server, error: Any, deadline: Deadline) -> ServingError:
     kind, details = _ERROR_OF_CODE.get(error.code(), ContractError), error.details() or ""
     if kind is ServerOverloaded and "larger than max" in details:
         kind, details = RequestRejected, "too many images for one message; send fewer."
+    if not_secured := server.not_secured(details):
+        return not_secured
     if kind is ServerUnavailable and details.startswith(_NOBODY_THERE):
         details = ""
     return server.error(kind, deadline.timeout_s, details)
@@ -182,11 +194,7 @@ def _read_metadata(answer: bytes) -> Metadata:
         raise ContractError("The server's metadata cannot be read.") from error
     return Metadata(
         version=int(response.model_spec.version.value),
-        signatures={
-            name: Signature(_specs(one.inputs), _specs(one.outputs))
-            for name, one in found.signature_def.items()
-            if not name.startswith("__")
-        },
+        signatures=read_signatures(found.signature_def),
     )
 
 
@@ -197,13 +205,3 @@ def _read_status(answer: bytes) -> dict[int, str]:
         return {one.version: name(one.state) for one in response.model_version_status}
     except (DecodeError, ValueError) as error:
         raise ContractError("The server's status cannot be read.") from error
-
-
-def _specs(infos: Any) -> dict[str, TensorSpec]:
-    return {
-        name: TensorSpec(
-            dtype_name(info.dtype),
-            tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim),
-        )
-        for name, info in infos.items()
-    }

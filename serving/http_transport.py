@@ -32,7 +32,7 @@ class HttpSender:
     def __init__(self, server: Server) -> None:
         self._server, self._base = server, _base(server.address)
         self._pool = httpcore.ConnectionPool(
-            max_connections=_CONNECTIONS, network_backend=_TimedBackend()
+            _trusted(server), max_connections=_CONNECTIONS, network_backend=_TimedBackend()
         )
 
     def send(self, call: Call[Any], deadline: Deadline) -> bytes:
@@ -59,7 +59,7 @@ class AsyncHttpSender:
 
     def __init__(self, server: Server) -> None:
         self._server, self._base = server, _base(server.address)
-        self._pool = httpcore.AsyncConnectionPool(max_connections=_CONNECTIONS)
+        self._pool = httpcore.AsyncConnectionPool(_trusted(server), max_connections=_CONNECTIONS)
 
     async def send(self, call: Call[Any], deadline: Deadline) -> bytes:
         """See `AsyncSender.send`."""
@@ -165,6 +165,13 @@ def _base(address: str) -> str:
     return address.rstrip("/")
 
 
+def _trusted(server: Server) -> ssl.SSLContext | None:
+    """Whom to trust over TLS; None for those that the system trusts."""
+    if server.authorities is None:
+        return None
+    return ssl.create_default_context(cadata=server.authorities)
+
+
 def _request(base: str, call: Call[Any], deadline: Deadline) -> dict[str, Any]:
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), deadline.left())
     return {
@@ -186,7 +193,7 @@ def _explained(server: Server, error: Exception, deadline: Deadline) -> ServingE
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         return server.error(DeadlineExceeded, deadline.timeout_s)
     if isinstance(error, httpcore.ConnectError):
-        return server.error(ServerUnavailable, deadline.timeout_s)
+        return server.not_secured(str(error)) or server.error(ServerUnavailable, deadline.timeout_s)
     # What httpcore and h11 say of a connection that was closed in the middle.
     closed = "disconnected" in str(error) or "closed connection" in str(error)
     if isinstance(error, httpcore.NetworkError) or closed:

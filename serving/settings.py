@@ -37,6 +37,10 @@ class RunSettings:
     ] = 0.0
     """Seconds between two looks at that file; 0 reads it only once."""
 
+    allow_version_labels_for_unavailable_models: bool = False
+    """Let HandleReloadConfigRequest give a new label to a version that is not available yet. In a file
+    labels may do so in any case: they hold once all of their versions serve."""
+
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` lets other machines in, and there is no authentication."""
 
@@ -164,7 +168,10 @@ class PredictSettings:
     """Whom to ask, and how to answer."""
 
     server: str = DEFAULT_ADDRESS
-    """`HOST:PORT` for gRPC, `http://HOST:PORT` for REST."""
+    """`HOST:PORT` for gRPC, `http://HOST:PORT` for REST; with TLS `grpcs://…` and `https://…`."""
+
+    ca_certificate: Path | None = None
+    """PEM file of the authorities to trust over TLS; by default those that the system trusts."""
 
     model: str = MODEL_NAME
     """Name of the model on the server."""

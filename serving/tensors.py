@@ -1,12 +1,15 @@
-"""Tensors on the wire: TensorProto to NumPy and back, without TensorFlow.
+"""Tensors on the wire, and what signatures say of them: protos to NumPy and back, without TensorFlow.
 
 Works on our slim messages and on TensorFlow's own, whose fields have the same names.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from serving.contract import Signature, TensorSpec
 
 #: DataType number of tensorflow/core/framework/types.proto, NumPy dtype, field of single values.
 _TYPES: Final = (
@@ -88,6 +91,25 @@ def write_tensor(array: NDArray[Any], proto: Any, *, packed: bool = True) -> Non
         return
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     proto.tensor_content = np.ascontiguousarray(little).tobytes()
+
+
+def read_signatures(definitions: Mapping[str, Any]) -> dict[str, Signature]:
+    """From SignatureDef by name; TensorFlow's own, such as `__saved_model_init_op`, are left out."""
+    return {
+        name: Signature(_specs(one.inputs), _specs(one.outputs))
+        for name, one in definitions.items()
+        if not name.startswith("__")
+    }
+
+
+def _specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {
+        name: TensorSpec(
+            dtype_name(info.dtype),
+            tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim),
+        )
+        for name, info in infos.items()
+    }
 
 
 def dtype_name(number: int) -> str:

@@ -8,7 +8,7 @@ awaited. So logic and codecs are written once, for both clients.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from serving.contract import Signature
 from serving.errors import (
     CallCancelled,
+    ContractError,
     DeadlineExceeded,
     ModelNotFound,
     RequestRejected,
@@ -25,6 +26,19 @@ from serving.errors import (
 )
 
 T = TypeVar("T")
+#: How an address says that gRPC is to be encrypted, as `https://` does for REST.
+GRPC_TLS: Final = "grpcs://"
+#: Why a connection cannot be secured, by the words in which gRPC and Python tell it. None of it mends
+#: itself, so that it is no ServerUnavailable.
+_TLS_PROBLEMS: Final = {
+    "Hostname Verification Check failed": "its certificate is for another host",
+    "call host does not match SSL server name": "its certificate is for another host",
+    "mismatch, certificate is not valid for": "its certificate is for another host",
+    "CERTIFICATE_VERIFY_FAILED": (
+        "its certificate is from nobody that we trust. Name its authority with --ca-certificate"
+    ),
+    "WRONG_VERSION_NUMBER": "it does not speak TLS there",
+}
 Arrays = dict[str, NDArray[Any]]
 #: Which version is to answer: a number, a label such as "stable", or None for the newest.
 Choice = int | str | None
@@ -114,10 +128,26 @@ class AsyncSender(Protocol):
 
 @dataclass(frozen=True)
 class Server:
-    """Whom a client asks: an address, as it was given, and the name of a model there."""
+    """Whom a client asks.
+
+    Attributes:
+        address: as it was given.
+        model: its name there.
+        authorities: PEM of the certificates to trust over TLS; None for the system's.
+    """
 
     address: str
     model: str
+    authorities: str | None = None
+
+    def not_secured(self, details: str) -> ContractError | None:
+        """The error for a connection that failed over TLS, if `details` tell of that."""
+        for words, problem in _TLS_PROBLEMS.items():
+            if words in details:
+                return ContractError(
+                    f"The model server at {self.address} cannot be used: {problem}."
+                )
+        return None
 
     def error(self, kind: type[ServingError], timeout_s: float, details: str = "") -> ServingError:
         """An error of a kind, with the sentence that a person should read.

@@ -15,8 +15,18 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S = 120.0
-STOP_S = 30.0
+#: Generous: where a training has the cores, starting TensorFlow takes a minute.
+START_S = 240.0
+STOP_S = 60.0
+
+
+def eventually(condition: Callable[[], object], what: str, timeout_s: float = START_S) -> None:
+    """Wait until a condition holds; fail if it does not come about."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"In {timeout_s:g} s it did not come about that {what}.")
+        time.sleep(0.05)
 
 
 def _free_port() -> int:

@@ -41,8 +41,13 @@ def main(settings: Settings | None = None) -> int:
     """Listen until SIGTERM or Ctrl-C."""
     settings = settings or Settings()
     try:
-        client = Client(settings.server, model=settings.model, timeout_s=settings.timeout_s)
-    except ValueError as error:
+        client = Client(
+            settings.server,
+            model=settings.model,
+            timeout_s=settings.timeout_s,
+            ca_certificate=settings.ca_certificate,
+        )
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return WRONG_USE
     try:

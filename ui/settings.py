@@ -1,6 +1,7 @@
 """Settings of `python -m ui`: flags and environment variables (`UI_…`) of the same name."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, validators
@@ -14,7 +15,10 @@ class Settings:
     """What one front end depends on."""
 
     server: str = "127.0.0.1:8500"
-    """Model server: `HOST:PORT` for gRPC, `http://HOST:PORT` for REST."""
+    """Model server: `HOST:PORT` for gRPC, `http://HOST:PORT` for REST; with TLS `grpcs://…`, `https://…`."""
+
+    ca_certificate: Path | None = None
+    """PEM file of the authorities to trust over TLS; by default those that the system trusts."""
 
     model: str = MODEL_NAME
     """Name under which the server serves the model."""

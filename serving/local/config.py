@@ -72,8 +72,9 @@ def read_models(path: Path) -> list[ModelConfig]:
     Raises:
         ConfigError: see `read_text_proto` and `model_configs`.
     """
+    message = read_text_proto(path, model_server_config_pb2.ModelServerConfig())
     try:
-        return model_configs(read_text_proto(path, model_server_config_pb2.ModelServerConfig()))
+        return model_configs(message)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -23,8 +23,9 @@ from serving.local.config import ConfigError, model_configs
 from serving.local.errors import RequestError, invalid
 from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics
-from serving.local.servable import DEFAULT_SIGNATURE, Servable
+from serving.local.servable import Servable
 from serving.local.signatures import refuse_classify, refuse_regress
+from serving.saved_model import DEFAULT_SIGNATURE
 from serving.tensors import read_tensor, write_tensor
 
 log = logging.getLogger(__name__)

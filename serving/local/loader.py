@@ -214,12 +214,16 @@ class ModelLoader:
             if not missing:
                 break
             self._load(config, max(missing))
+        with self._changed:
+            if config is not self.config:
+                return  # there is a newer one: what it names must not be undone; the next look is at once
+            # Before what they named goes, or who asks by label would find nothing for a moment.
+            if self.missing_label(config.labels) is None:
+                self.adopt_labels(config.labels)
         # Only once something wanted serves may go what is not: there is never a gap.
         if any(self._serves(config, version) for version in wanted):
             for version in sorted(set(self._serving) - set(wanted)):
                 self._unload(version)
-        if self.missing_label(config.labels) is None:
-            self.adopt_labels(config.labels)
 
     def _serves(self, config: ModelConfig, version: int) -> bool:
         servable = self._serving.get(version)

@@ -21,14 +21,15 @@ log = logging.getLogger(__name__)
 class ModelManager:
     """One loader for each configured model; the configuration may change while the server runs."""
 
-    def __init__(self, settings: LoadSettings, load: Load) -> None:
+    def __init__(self, settings: LoadSettings, load: Load, *, labels_ahead: bool = False) -> None:
         """Nothing is loaded before `start`.
 
         Args:
             settings: for every model.
             load: loads and warms up one version, or raises.
+            labels_ahead: whether `reload` may give a new label to a version that does not serve yet.
         """
-        self._settings, self._load = settings, load
+        self._settings, self._load, self._labels_ahead = settings, load, labels_ahead
         self._loaders: dict[str, ModelLoader] = {}
         self._retired: dict[str, ModelLoader] = {}
         self._reloading = threading.Lock()
@@ -130,9 +131,15 @@ class ModelManager:
                 )
             for one in models:
                 loader = self._loaders[one.name]
-                version = loader.missing_label(one.labels)
+                before = labels_before.get(one.name, {})
+                version = loader.missing_label(
+                    {
+                        label: version
+                        for label, version in one.labels.items()
+                        if not self._labels_ahead or before.get(label, version) != version
+                    }
+                )
                 if version is not None:
-                    before = labels_before.get(one.name, {})
                     loader.configure(ModelConfig(one.name, one.base_path, one.policy, before))
                     raise RequestError(
                         grpc.StatusCode.FAILED_PRECONDITION,

@@ -10,20 +10,22 @@ from typing import Any, Final
 import grpc
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.local.batching import BatchScheduler
 from serving.local.errors import RequestError
 from serving.local.metrics import Metrics
 from serving.local.signatures import check_inputs, check_outputs, is_batchable
+from serving.saved_model import (
+    DEFAULT_SIGNATURE,
+    SERVING_TAG,
+    WARMUP_FILE,
+    signature_defs,
+    warmup_requests,
+)
 from serving.tensors import read_tensor
 
 Arrays = dict[str, NDArray[Any]]
 
-WARMUP_FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
-SERVING_TAG: Final = "serve"
-DEFAULT_SIGNATURE: Final = "serving_default"
 _INTERNAL: Final = grpc.StatusCode.INTERNAL
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -57,7 +59,7 @@ class Servable:
         self._idle = threading.Condition()
         begin, outcome = time.perf_counter(), "fail"
         try:
-            self.signature_defs = _signature_defs(path)
+            self.signature_defs = signature_defs(path)
             self._model = tf.saved_model.load(str(path), tags=[SERVING_TAG])
             self._functions: dict[str, Any] = dict(self._model.signatures)
             self._batchable = {
@@ -65,7 +67,8 @@ class Servable:
                 for name in self._functions
                 if scheduler is not None and is_batchable(self.signature_defs[name])
             }
-            self._warm_up(path / WARMUP_FILE)
+            if (path / WARMUP_FILE).exists():
+                self._warm_up()
             outcome = "success"
         finally:
             metrics.loads.add(str(path), outcome)
@@ -168,21 +171,13 @@ class Servable:
             return None
         return self, signature, tuple(sorted((name, a.shape[1:]) for name, a in inputs.items()))
 
-    def _warm_up(self, path: Path) -> None:
+    def _warm_up(self) -> None:
         """Answer the version's own requests, unmerged, at the sizes they are written in."""
-        if not path.exists():
-            return
         begin, outcome = time.perf_counter(), "INTERNAL"
         try:
-            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                log = prediction_log_pb2.PredictionLog.FromString(record)
-                if log.WhichOneof("log_type") != "predict_log":
-                    raise ValueError(
-                        f"Warm-up of kind {log.WhichOneof('log_type')} is not replayed"
-                    )
-                request = log.predict_log.request
+            for request in warmup_requests(self.path):
                 inputs = {name: read_tensor(proto) for name, proto in request.inputs.items()}
-                signature = request.model_spec.signature_name or DEFAULT_SIGNATURE
+                signature = request.model_spec.signature_name
                 check_inputs(self.signature(signature), inputs)
                 self._run(signature, inputs)
                 self._metrics.warmup_records.add(str(self.path))
@@ -192,21 +187,6 @@ class Servable:
             raise
         finally:
             self._metrics.warmup_latency.observe(_microseconds(begin), str(self.path), outcome)
-
-
-def _signature_defs(path: Path) -> dict[str, Any]:
-    """Signatures by name, of the graph that serves.
-
-    Parsed for them alone; copies let go of the message, which holds all the weights.
-    """
-    message = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    graphs = [graph for graph in message.meta_graphs if SERVING_TAG in graph.meta_info_def.tags]
-    if not graphs:
-        raise ValueError(f"the SavedModel has no graph tagged {SERVING_TAG!r}")
-    return {
-        name: meta_graph_pb2.SignatureDef.FromString(one.SerializeToString())
-        for name, one in graphs[0].signature_def.items()
-    }
 
 
 def _microseconds(begin: float) -> int:

@@ -82,6 +82,7 @@ def run(settings: RunSettings) -> None:
             retry_s=settings.load_retry_interval_micros / 1e6,
         ),
         load,
+        labels_ahead=settings.allow_version_labels_for_unavailable_models,
     )
     add_services(grpc_server, manager, metrics)
     healthy = health.HealthServicer()

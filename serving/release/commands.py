@@ -1,7 +1,7 @@
 """The commands on versions: `python -m serving publish`, `versions`, `rollback` and so on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from serving.release import publish as publishing
 from serving.release import rollback as rolling
 from serving.release.digest import check
 from serving.release.inventory import summarise, take_inventory
-from serving.release.model_config import DEFAULT_NAME, Entry, ModelConfig
+from serving.release.model_config import DEFAULT_NAME, ConfigFile, Entry
 from serving.release.settings import (
     FollowSettings,
     LabelSettings,
@@ -167,8 +167,7 @@ def label(
     if entry.pinned is None:
         text += f" The newest is {max(store.versions(), default='not there yet')}."
     _report(settings, {"config": str(config.path)} | _entry_json(entry), text)
-    if number is not None:
-        _wait(settings, number)
+    _wait(settings, number, labels={name: number})
 
 
 def rollback(base: Path, /, *, settings: RollbackSettings = _ROLLBACK) -> None:
@@ -201,7 +200,10 @@ def rollback(base: Path, /, *, settings: RollbackSettings = _ROLLBACK) -> None:
         text += f" {entry_text(config, done.entry)}"
     fields = {"version": done.to, "withdrawn": list(done.withdrawn)}
     _report(settings, fields | (_entry_json(done.entry) if done.entry else {}), text)
-    _wait(settings, done.to, gone=done.withdrawn)
+    if done.entry is None:
+        _wait(settings, done.to, gone=done.withdrawn)
+    else:
+        _wait(settings, done.to, labels=done.entry.labels, only=done.entry.pinned)
 
 
 def restore(base: Path, number: int, /, *, settings: FollowSettings = _FOLLOW) -> None:
@@ -256,9 +258,9 @@ def prune(base: Path, /, *, settings: PruneSettings) -> None:
     _report(settings, asdict(done) | {"dry_run": settings.dry_run}, text)
 
 
-def _config(base: Path, settings: VersionSettings, served: Path | None = None) -> ModelConfig:
+def _config(base: Path, settings: VersionSettings, served: Path | None = None) -> ConfigFile:
     path = settings.config or base / DEFAULT_NAME
-    return ModelConfig(path, settings.model, served or base.absolute())
+    return ConfigFile(path, settings.model, served or base.absolute())
 
 
 @contextmanager
@@ -266,19 +268,40 @@ def _client(settings: VersionSettings) -> Iterator[Client | None]:
     if settings.server is None:
         yield None
         return
-    with Client(settings.server, model=settings.model) as client:
+    with Client(
+        settings.server, model=settings.model, ca_certificate=settings.ca_certificate
+    ) as client:
         yield client
 
 
-def _wait(settings: FollowSettings, version: int, gone: tuple[int, ...] = ()) -> None:
-    """Wait until the server, if one was named, serves one version and none of some others."""
+def _wait(
+    settings: FollowSettings,
+    version: int | None,
+    *,
+    gone: tuple[int, ...] = (),
+    labels: Mapping[str, int | None] | None = None,
+    only: frozenset[int] | None = None,
+) -> None:
+    """Wait until the server, if one was named, has followed.
+
+    Args:
+        settings: name the server, and how long.
+        version: serves then, unless None.
+        gone: versions that serve no more.
+        labels: with what each names; None for a label that is no more.
+        only: if given, no other versions than these serve.
+    """
     with _client(settings) as client:
         if client is None:
             return
-        follow.wait_until_served(client, version, settings.wait_s)
+        if version is not None:
+            follow.wait_until_served(client, version, settings.wait_s)
+        follow.wait_until_labelled(client, labels or {}, settings.wait_s)
         for one in gone:
             follow.wait_until_gone(client, one, settings.wait_s)
-    if not settings.json:
+        if only is not None:
+            follow.wait_until_only(client, only, settings.wait_s)
+    if version is not None and not settings.json:
         _print(f"{settings.server} serves version {version}.")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from serving.client import Client
 from serving.release.digest import check
 from serving.release.follow import wait_until_served
-from serving.release.model_config import Entry, ModelConfig
+from serving.release.model_config import ConfigFile, Entry
 from serving.release.store import Store
 from serving.versions import VersionError
 
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 def set_label(
     store: Store,
-    config: ModelConfig,
+    config: ConfigFile,
     label: str,
     version: int,
     *,
@@ -48,7 +48,7 @@ def set_label(
     return move_labels(store, config, goal, client=client, timeout_s=timeout_s)
 
 
-def remove_label(store: Store, config: ModelConfig, label: str) -> Entry:
+def remove_label(store: Store, config: ConfigFile, label: str) -> Entry:
     """Take a label away; without any, servers load the newest version again.
 
     Raises:
@@ -66,7 +66,7 @@ def remove_label(store: Store, config: ModelConfig, label: str) -> Entry:
 
 def move_labels(
     store: Store,
-    config: ModelConfig,
+    config: ConfigFile,
     goal: Callable[[Entry], Entry],
     *,
     client: Client | None,

@@ -61,7 +61,7 @@ class Entry:
         return Entry(self.labels, pinned | moved | frozenset(self.labels.values()))
 
 
-class ModelConfig:
+class ConfigFile:
     """One model's entry in a `models.config`, which may hold those of other models too."""
 
     def __init__(self, path: Path, model: str, base: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
-from serving.release.model_config import ModelConfig
+from serving.release.model_config import ConfigFile
 from serving.release.store import Store
 
 
@@ -18,7 +18,7 @@ class Pruned:
 
 def prune(
     store: Store,
-    config: ModelConfig,
+    config: ConfigFile,
     *,
     keep: int,
     withdrawn: bool,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from serving.client import Client
 from serving.release.labels import demand_whole, move_labels
-from serving.release.model_config import Entry, ModelConfig
+from serving.release.model_config import ConfigFile, Entry
 from serving.release.store import Store
 from serving.versions import VersionError
 
@@ -41,7 +41,7 @@ class RolledBack:
 
 
 def rollback(
-    store: Store, config: ModelConfig, to: int | None, *, client: Client | None, timeout_s: float
+    store: Store, config: ConfigFile, to: int | None, *, client: Client | None, timeout_s: float
 ) -> RolledBack:
     """Go back to an older version.
 

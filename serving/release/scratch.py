@@ -13,18 +13,14 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.contract import SIGNATURES, Signature, TensorSpec
+from serving.contract import SIGNATURES, Signature
 from serving.release.answers import AnswerError, Arrays, check_answers
-from serving.versions import SAVED_MODEL
-
-WARMUP_FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
-SERVING_TAG: Final = "serve"
+from serving.saved_model import SERVING_TAG, WARMUP_FILE, signature_defs, warmup_requests
+from serving.tensors import read_signatures, read_tensor
 
 
 class CandidateError(Exception):
@@ -41,9 +37,7 @@ class Candidate:
             CandidateError: TensorFlow cannot.
         """
         try:
-            message = saved_model_pb2.SavedModel.FromString((folder / SAVED_MODEL).read_bytes())
-            graphs = [g for g in message.meta_graphs if SERVING_TAG in g.meta_info_def.tags]
-            self.signatures = _signatures(graphs[0].signature_def) if graphs else {}
+            self.signatures = read_signatures(signature_defs(folder))
             self._functions = tf.saved_model.load(str(folder), tags=[SERVING_TAG]).signatures
         except Exception as error:  # whatever TensorFlow finds wrong
             raise CandidateError(f"TensorFlow cannot load it: {_one_line(error)}") from error
@@ -83,28 +77,22 @@ def examine(folder: Path) -> dict[str, Any]:
     return {
         "signatures": len(SIGNATURES),
         "images": images,
-        "warmup": _replay(candidate, folder / WARMUP_FILE),
+        "warmup": _replay(candidate, folder),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
-def _replay(candidate: Candidate, path: Path) -> int:
+def _replay(candidate: Candidate, folder: Path) -> int:
     """Run the warm-up records, as a server does before a version becomes AVAILABLE; how many."""
-    if not path.is_file():
-        raise CandidateError(f"there is no {path.name}: its first requests would be slow")
+    if not (folder / WARMUP_FILE).is_file():
+        raise CandidateError(f"there is no {WARMUP_FILE.name}: its first requests would be slow")
     replayed: Counter[str] = Counter()
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            log = prediction_log_pb2.PredictionLog.FromString(record)
-            if not log.HasField("predict_log"):
-                raise CandidateError("a warm-up record is no Predict request")
-            request = log.predict_log.request
-            inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-            name = request.model_spec.signature_name or "serving_default"
+        for request in warmup_requests(folder):
+            inputs = {name: read_tensor(proto) for name, proto in request.inputs.items()}
+            name = request.model_spec.signature_name
             candidate(name, inputs)
             replayed[name] += 1
-    except CandidateError:
-        raise
     except Exception as error:
         raise CandidateError(
             f"warm-up record {replayed.total() + 1} fails: {_one_line(error)}"
@@ -113,24 +101,6 @@ def _replay(candidate: Candidate, path: Path) -> int:
     if cold:
         raise CandidateError(f"no warm-up record for the signature {cold[0]}")
     return replayed.total()
-
-
-def _signatures(definitions: Any) -> dict[str, Signature]:
-    return {
-        name: Signature(_specs(one.inputs), _specs(one.outputs))
-        for name, one in definitions.items()
-        if not name.startswith("__")
-    }
-
-
-def _specs(infos: Any) -> dict[str, TensorSpec]:
-    return {
-        name: TensorSpec(
-            tf.DType(info.dtype).name,
-            tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim),
-        )
-        for name, info in infos.items()
-    }
 
 
 def _breach(agreed: Signature, found: Signature) -> str:

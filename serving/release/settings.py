@@ -19,7 +19,10 @@ class VersionSettings:
     """What every command on versions may be told."""
 
     server: str | None = None
-    """A server to ask, `HOST:PORT` for gRPC or `http://HOST:PORT` for REST."""
+    """A server to ask, `HOST:PORT` for gRPC or `http://HOST:PORT` for REST; `grpcs://…`, `https://…`."""
+
+    ca_certificate: Path | None = None
+    """PEM file of the authorities to trust over TLS; by default those that the system trusts."""
 
     model: str = MODEL_NAME
     """Name of the model on the server and in the model config."""

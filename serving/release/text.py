@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from serving.release.inventory import CardSummary, Row
-from serving.release.model_config import Entry, ModelConfig
+from serving.release.model_config import ConfigFile, Entry
 from serving.release.publish import MEGABYTE, Published
 
 
@@ -26,7 +26,7 @@ def published_text(done: Published, card: CardSummary) -> str:
     return told
 
 
-def entry_text(config: ModelConfig, entry: Entry) -> str:
+def entry_text(config: ConfigFile, entry: Entry) -> str:
     """What servers load, and whom clients reach under which label."""
     if entry.pinned is None:
         return f"{config.path}: no labels; servers load the newest version."

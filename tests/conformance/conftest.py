@@ -15,7 +15,6 @@ It needs a version to start with: `python -m tests.conformance DIRECTORY` writes
 """
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,17 +65,3 @@ def server(unconfigured) -> Server:
     """
     unconfigured.restore()
     return unconfigured
-
-
-@pytest.fixture(scope="session")
-def eventually():
-    """A function that waits until a condition holds, and fails after two minutes."""
-
-    def wait(condition, what: str) -> None:
-        end = time.monotonic() + 120
-        while not condition():
-            if time.monotonic() > end:
-                pytest.fail(f"In two minutes it did not come about that {what}.")
-            time.sleep(0.1)
-
-    return wait

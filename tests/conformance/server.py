@@ -1,6 +1,5 @@
 """A server under test, known by its addresses alone."""
 
-import time
 from pathlib import Path
 
 import grpc
@@ -16,12 +15,13 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from tests.conftest import eventually
+
 MODEL = "brain_tumor"
 GREY = np.full((2, 224, 224, 3), 128, np.uint8)
 ALL = "all {}"
 LABELS = {"stable": 1, "canary": 2}
-TIMEOUT_S = 60
-START_S = 120
+TIMEOUT_S = 120
 
 
 class Server:
@@ -73,13 +73,10 @@ class Server:
         """The configuration of the recording; labels only once both versions serve."""
         if self._restored:
             return
-        end = time.monotonic() + START_S
         self.states()  # waits for the server itself
         self.reload(ALL, {})
-        while not {1: "AVAILABLE", 2: "AVAILABLE"}.items() <= self.states().items():
-            if time.monotonic() > end:
-                raise TimeoutError(f"versions 1 and 2 of {self.base_path} do not serve")
-            time.sleep(0.1)
+        both = {1: "AVAILABLE", 2: "AVAILABLE"}
+        eventually(lambda: both.items() <= self.states().items(), "versions 1 and 2 serve")
         self.reload(ALL, LABELS)
         self._restored = True
 

@@ -7,6 +7,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
 
 from tests.conformance import recorded
 from tests.conformance.server import ALL, LABELS, MODEL, TIMEOUT_S, predict_request
+from tests.conftest import eventually
 
 VERSION_1, VERSION_2 = 0.501960814, 0.564106
 
@@ -21,7 +22,7 @@ def test_an_empty_config_is_refused(server):
     assert recorded.same_sense(caught.value.details(), expected["details"])
 
 
-def test_reload_to_version_1_only(server, eventually):
+def test_reload_to_version_1_only(server):
     assert recorded.exchange("reload to version 1 only")["code"] == "OK"
     server.reload("specific { versions: 1 }", {"stable": 1})
     eventually(lambda: server.states()[2] == "END", "version 2 is unloaded")
@@ -67,7 +68,7 @@ def test_a_label_on_a_version_that_does_not_serve_is_refused_and_changes_no_labe
     assert server.probability(label="canary") == pytest.approx(VERSION_2, abs=1e-5)
 
 
-def test_latest_keeps_the_newest_only(server, eventually):
+def test_latest_keeps_the_newest_only(server):
     server.reload("latest { num_versions: 1 }", {})
     eventually(lambda: server.states()[1] == "END", "version 1 is unloaded")
     assert server.probability() == pytest.approx(VERSION_2, abs=1e-5)

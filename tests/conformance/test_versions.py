@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.conformance.recorded_model import write_version
 from tests.conformance.server import GREY
+from tests.conftest import eventually
 
 BIAS = 0.5
 #: sigmoid(4 * 128 / 255 - 2 + bias)
@@ -29,9 +30,7 @@ def publish(server, version: int, bias: float) -> None:
     spare.rename(server.base_path / str(version))
 
 
-def test_a_version_comes_and_goes_under_load_without_a_failed_request(
-    server, next_version, eventually
-):
+def test_a_version_comes_and_goes_under_load_without_a_failed_request(server, next_version):
     answers, errors, stop = [], [], threading.Event()
 
     def ask():
@@ -65,9 +64,7 @@ def test_a_version_comes_and_goes_under_load_without_a_failed_request(
         assert probabilities == pytest.approx([expected[version]] * len(GREY), abs=1e-5)
 
 
-def test_a_version_that_cannot_be_loaded_leaves_the_others_serving(
-    server, next_version, eventually
-):
+def test_a_version_that_cannot_be_loaded_leaves_the_others_serving(server, next_version):
     spare = server.base_path / f".tmp-{next_version}"
     spare.mkdir()
     (spare / "saved_model.pb").write_bytes(b"half a copy")
@@ -82,7 +79,7 @@ def test_a_version_that_cannot_be_loaded_leaves_the_others_serving(
     assert server.probability() == pytest.approx(0.564106, abs=1e-5)
 
 
-def test_what_is_not_named_by_a_number_is_no_version(server, next_version, eventually):
+def test_what_is_not_named_by_a_number_is_no_version(server, next_version):
     notes = server.base_path / "notes"
     write_version(notes, 0.0)
     try:

@@ -1,4 +1,4 @@
-"""Tiny real models that fulfil the contract, so that a server starts in seconds."""
+"""Tiny real models that fulfil the contract, so that a server starts in seconds; both clients."""
 
 import json
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from serving.contract import IMAGE_SHAPE, RGB_BYTES
+from tests.serving.scripted import CLIENTS, SCRIPTED
 
 WriteModel = Callable[..., Path]
 
@@ -93,3 +94,15 @@ def tiny_server(serve, tiny_models):
 def write_model() -> WriteModel:
     """The function `write_tiny_model`."""
     return write_tiny_model
+
+
+@pytest.fixture(params=CLIENTS)
+def kind(request) -> str:
+    """Which of our clients: "sync" or "async"; see `scripted.open_client`."""
+    return request.param
+
+
+@pytest.fixture(params=SCRIPTED)
+def way(request) -> str:
+    """Which wire format of scripted servers: "grpc" or "rest"."""
+    return request.param

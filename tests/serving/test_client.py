@@ -17,11 +17,6 @@ from tests.serving.scripted import CLIENTS, open_client
 IMAGES = np.stack([np.full((224, 224, 3), level, np.uint8) for level in (10, 128, 210)])
 
 
-@pytest.fixture(params=CLIENTS)
-def kind(request):
-    return request.param
-
-
 @pytest.fixture(params=["grpc", "rest"])
 def client(request, kind, tiny_server):
     with open_client(kind, getattr(tiny_server, request.param)) as client:

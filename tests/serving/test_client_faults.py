@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-import time
+from contextlib import suppress
 
 import grpc
 import numpy as np
@@ -21,8 +21,8 @@ from serving.errors import (
     ServingError,
 )
 from serving.wire.methods import PREDICT
+from tests.conftest import eventually
 from tests.serving.scripted import (
-    CLIENTS,
     SCRIPTED,
     Script,
     good_json,
@@ -37,16 +37,6 @@ from tests.serving.scripted import (
 IMAGE = np.zeros((1, 224, 224, 3), np.uint8)
 UNAVAILABLE = {"grpc": grpc.StatusCode.UNAVAILABLE, "rest": 503}
 BUSY = {"grpc": grpc.StatusCode.RESOURCE_EXHAUSTED, "rest": 429}
-
-
-@pytest.fixture(params=CLIENTS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(params=SCRIPTED)
-def way(request):
-    return request.param
 
 
 def says(outputs, **pace):
@@ -354,11 +344,9 @@ def test_a_server_that_comes_back_is_found_by_the_same_client(kind, way, free_po
         with pytest.raises(ServerUnavailable):
             client.predict(IMAGE)
         with SCRIPTED[way](Script(), port):
-            end = time.monotonic() + 60
-            while True:
-                try:
-                    assert client.predict(IMAGE).version == 1
-                    break
-                except ServerUnavailable:
-                    assert time.monotonic() < end
-                    time.sleep(0.05)
+
+            def answers():
+                with suppress(ServerUnavailable):
+                    return client.predict(IMAGE).version == 1
+
+            eventually(answers, "the server that came back is found")

@@ -9,19 +9,10 @@ from serving.client import Client
 from serving.contract import SIGNATURES, Signature, TensorSpec
 from serving.dialogue import MAX_IMAGES
 from serving.errors import ContractError, ModelNotFound
-from tests.serving.scripted import CLIENTS, SCRIPTED, Script, open_client
+from tests.conftest import eventually
+from tests.serving.scripted import SCRIPTED, Script, open_client
 
 IMAGES = np.zeros((70, 224, 224, 3), np.uint8)
-
-
-@pytest.fixture(params=CLIENTS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(params=SCRIPTED)
-def way(request):
-    return request.param
 
 
 @pytest.fixture
@@ -227,27 +218,28 @@ def test_threads_share_a_client(way):
     assert script.sizes == [1] * 40
 
 
-def test_a_real_swap_under_load_never_mixes_versions(serve, write_model, tmp_path, way):
+def test_a_real_swap_under_load_never_mixes_versions(serve, write_model, tmp_path):
     """Batches of two requests while version 2 replaces 1, and 1 comes back by a rollback."""
     base = tmp_path / "models"
     write_model(base, 1)
     staged = write_model(tmp_path / "staged", 2, bias=0.25)
-    seen = []
-    flags = ("--file_system_poll_wait_seconds", "0.2")
-    with serve(base, *flags) as server, Client(getattr(server, way), timeout_s=60) as client:
 
-        def ask_until(version):
-            for _ in range(500):
-                answer = client.predict(IMAGES[:40])
-                expected = {1: 0.0, 2: 0.25}[answer.version]
-                assert {p.probability for p in answer.predictions} == {expected}
-                seen.append(answer.version)
-                if answer.version == version:
-                    return
-            raise AssertionError(f"version {version} never answered: {seen}")
+    def ask(client):
+        answer = client.predict(IMAGES[:40])
+        assert {p.probability for p in answer.predictions} == {{1: 0.0, 2: 0.25}[answer.version]}
+        return answer.version
 
-        ask_until(1)
+    with (
+        serve(base, "--file_system_poll_wait_seconds", "0.2") as server,
+        Client(server.grpc, timeout_s=120) as grpc,
+        Client(server.rest, timeout_s=120) as rest,
+    ):
+
+        def both_get(version):
+            eventually(lambda: {ask(grpc), ask(rest)} == {version}, f"version {version} answers")
+
+        both_get(1)
         staged.rename(base / "2")
-        ask_until(2)
+        both_get(2)
         (base / "2").rename(tmp_path / "withdrawn")
-        ask_until(1)
+        both_get(1)

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from data.imaging import prepare_scan, read_scan
+from serving.settings import RunSettings
 from tests.conftest import ROOT
 
 SCAN = "data/samples/yes/cheng_0577_meningioma.jpg"
@@ -193,3 +195,10 @@ def decision(probability: float) -> tuple[str, str]:
     """Label and risk of the tiny model."""
     risk = "low" if probability < 0.2 else "medium" if probability < 0.8 else "high"
     return ("tumor" if probability >= 0.5 else "no_tumor"), risk
+
+
+def test_the_table_of_the_local_servers_flags_is_complete():
+    text = (ROOT / "serving" / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| flags \|.*?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
+    listed = re.findall(r"--([a-z_]+)", table[0])
+    assert sorted(listed) == sorted(field.name for field in fields(RunSettings))

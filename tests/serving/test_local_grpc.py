@@ -33,7 +33,7 @@ def predict_request(**spec):
 
 
 def test_official_stubs_get_an_official_answer(stub):
-    response = stub.Predict(predict_request(), timeout=10)
+    response = stub.Predict(predict_request(), timeout=60)
     assert tf.make_ndarray(response.outputs["probability"]) == pytest.approx(128 / 255)
     assert tf.make_ndarray(response.outputs["label"]).tolist() == [b"tumor"]
     assert response.model_spec.version.value == 1
@@ -124,22 +124,22 @@ def test_grpc_errors_have_tensorflow_servings_words(stub, change, spec, code, de
     if change:
         change(request)
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Predict(request, timeout=10)
+        stub.Predict(request, timeout=60)
     assert (caught.value.code().name, caught.value.details()) == (code, details)
 
 
 def test_metadata_and_status_through_official_stubs(stub, tiny_server):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "brain_tumor"
-    response = stub.GetModelMetadata(request, timeout=10)
+    response = stub.GetModelMetadata(request, timeout=60)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
     assert {"serving_default", "explain", "rgb", "card"} <= set(signatures.signature_def)
     request.metadata_field[:] = []
     with pytest.raises(grpc.RpcError, match="must specify at least one metadata_field"):
-        stub.GetModelMetadata(request, timeout=10)
+        stub.GetModelMetadata(request, timeout=60)
     with grpc.insecure_channel(tiny_server.grpc) as channel:
         status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(
-            get_model_status_pb2.GetModelStatusRequest(model_spec=request.model_spec), timeout=10
+            get_model_status_pb2.GetModelStatusRequest(model_spec=request.model_spec), timeout=60
         )
     assert [(row.version, row.state) for row in status.model_version_status] == [(1, 30)]

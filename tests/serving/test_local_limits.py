@@ -1,7 +1,5 @@
-"""Limits of the local server: how much waits, how large and how long a request may be; TLS; flags."""
+"""Limits of the local server: how much waits, how large and how long a request may be."""
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -37,7 +35,8 @@ def narrow_server(serve, tiny_models, tmp_path_factory):
     flags = ("--enable-batching", "--batching-parameters-file", str(parameters))
     flags += ("--grpc_max_threads", "1", "--rest_api_num_threads", "1")
     flags += ("--max_queued_requests", "1", "--rest_api_timeout_in_ms", "4000")
-    with serve(tiny_models, *flags, "--grace_seconds", "1") as server:
+    flags += ("--max_request_bytes", "200000", "--grace_seconds", "1")
+    with serve(tiny_models, *flags) as server:
         yield server
 
 
@@ -66,58 +65,20 @@ def test_rest_beyond_the_queue_is_429_and_too_slow_is_504(narrow_server):
     assert errors[504]
 
 
-def test_requests_larger_than_the_limit_are_refused_on_both_ports(serve, tiny_models):
-    with serve(tiny_models, "--max_request_bytes", "200000") as server:
-        with stub_of(server.grpc) as stub:
-            assert stub.Predict(request_of(IMAGE), timeout=60).model_spec.version.value == 1
-            with pytest.raises(grpc.RpcError, match="larger than max") as caught:
-                stub.Predict(request_of(np.repeat(IMAGE, 2, axis=0)), timeout=60)
-        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        url = f"{server.rest}/v1/models/brain_tumor:predict"
-        answer = requests.post(url, b" " * 200_001, timeout=60)
-        assert answer.status_code == 400
-        assert answer.json()["error"].startswith("The body is larger than 0.19")
+def test_requests_larger_than_the_limit_are_refused_on_both_ports(narrow_server):
+    """Those of the tests above, of one image each, are within it."""
+    with (
+        stub_of(narrow_server.grpc) as stub,
+        pytest.raises(grpc.RpcError, match="larger than max") as caught,
+    ):
+        stub.Predict(request_of(np.repeat(IMAGE, 2, axis=0)), timeout=60)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    url = f"{narrow_server.rest}/v1/models/brain_tumor:predict"
+    answer = requests.post(url, b" " * 200_001, timeout=60)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("The body is larger than 0.19")
 
 
 def test_metrics_are_shown_only_where_configured(tiny_server):
     url = f"{tiny_server.rest}/monitoring/prometheus/metrics"
     assert requests.get(url, timeout=60).status_code == 404
-
-
-def test_tls_on_grpc(serve, tiny_models, tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    config = tmp_path / "ssl.config"
-    lines = lambda path: "".join(f'"{line}\\n"\n' for line in path.read_text().splitlines())  # noqa: E731
-    config.write_text(f"server_key: {lines(key)} server_cert: {lines(certificate)}")
-    with serve(tiny_models, "--ssl_config_file", str(config)) as server:
-        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-        with grpc.secure_channel(server.grpc, credentials) as channel:
-            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            assert stub.Predict(request_of(IMAGE), timeout=60).model_spec.version.value == 1
-        with stub_of(server.grpc) as plain, pytest.raises(grpc.RpcError) as caught:
-            plain.Predict(request_of(IMAGE), timeout=60)
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-
-
-@pytest.mark.parametrize(
-    ("flags", "line"),
-    [
-        ([], "Give --model-base-path the folder that holds the version directories"),
-        (
-            ["--model_base_path", "{base}", "--batching_parameters_file", "x"],
-            "--batching-parameters-file needs --enable-batching.",
-        ),
-        (["--model_config_file", "/nowhere"], "/nowhere cannot be read"),
-    ],
-)
-def test_flags_that_contradict_each_other_are_one_line(tiny_models, flags, line):
-    flags = [flag.format(base=tiny_models) for flag in flags]
-    command = [sys.executable, "-m", "serving", "run", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
-    assert line in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr

@@ -14,7 +14,9 @@ import requests
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
+    get_model_status_pb2,
     model_management_pb2,
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_log_pb2,
@@ -22,28 +24,27 @@ from tensorflow_serving.apis import (
 )
 
 from serving.local.config import ModelConfig
+from serving.local.errors import RequestError
 from serving.local.loader import LoadSettings, ModelLoader, State
+from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics
 from serving.local.servable import Servable
-from tests.conftest import ROOT
+from tests.conftest import ROOT, eventually
 
 IMAGE = np.full((1, 224, 224, 3), 128, np.uint8)
 QUICK = ("--file_system_poll_wait_seconds", "0.1")
 
 
-def eventually(condition, what):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, f"in two minutes it did not come about that {what}"
-        time.sleep(0.05)
-
-
-def predict(server, *, label="", timeout=60):
+def request_of(model, *, label=""):
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = server.model_name
-    if label:
-        request.model_spec.version_label = label
+    request.model_spec.name = model
+    request.model_spec.version_label = label
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(IMAGE))
+    return request
+
+
+def predict(server, *, label="", timeout=120):
+    request = request_of(server.model_name, label=label)
     with grpc.insecure_channel(server.grpc) as channel:
         return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout)
 
@@ -83,7 +84,7 @@ def test_a_config_file_is_taken_on_when_it_changes(serve, write_model, tmp_path)
         server.wait_for(2)
         eventually(lambda: _labelled(server, "canary") == 2, "the label names version 2")
         url = f"{server.rest}/v1/models/other"
-        eventually(lambda: "AVAILABLE" in requests.get(url, timeout=10).text, "the other serves")
+        eventually(lambda: "AVAILABLE" in requests.get(url, timeout=60).text, "the other serves")
 
         replace(file, "nonsense")
         eventually(lambda: "The old configuration stays" in server.log.read_text(), "it is told")
@@ -91,7 +92,7 @@ def test_a_config_file_is_taken_on_when_it_changes(serve, write_model, tmp_path)
 
         replace(file, f"model_config_list {{ {config(base, one)} }}")
         eventually(lambda: server.versions()[2] == "END", "version 2 is unloaded")
-        eventually(lambda: '"END"' in requests.get(url, timeout=10).text, "the other is unloaded")
+        eventually(lambda: '"END"' in requests.get(url, timeout=60).text, "the other is unloaded")
         assert predict(server).model_spec.version.value == 1
 
 
@@ -114,6 +115,57 @@ def test_a_reload_to_a_path_that_is_not_there_fails_at_once_and_changes_nothing(
     assert predict(tiny_server).model_spec.version.value == 1
 
 
+def test_a_new_label_may_be_given_ahead_of_its_version_where_that_is_allowed(tiny_models):
+    def load(name, path, version):
+        return Servable(name, path, version, Metrics())
+
+    def labelled(version):
+        return [ModelConfig("m", tiny_models, labels={"next": version})]
+
+    settings = LoadSettings(poll_s=0.05, retries=0, retry_s=1)
+    manager = ModelManager(settings, load, labels_ahead=True)
+    manager.start([ModelConfig("m", tiny_models)], lambda: None)
+    manager.reload(labelled(2), deadline=None)
+    spec = model_pb2.ModelSpec(name="m", version_label="next")
+    with pytest.raises(RequestError, match="Servable not found"), manager.servable(spec):
+        pass
+    eventually(lambda: _reloads(manager, labelled(1)), "the label moves to a version that serves")
+    with manager.servable(spec) as servable:
+        assert servable.version == 1
+    with pytest.raises(RequestError, match=r"assign label to version 2 .* not currently available"):
+        manager.reload(labelled(2), deadline=None)  # in use by now: it may not go astray
+    manager.stop(60)
+
+
+def _reloads(manager, models):
+    try:
+        manager.reload(models, deadline=None)
+    except RequestError:
+        return False
+    return True
+
+
+def test_a_look_for_versions_that_began_before_a_change_does_not_undo_it(tiny_models):
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(name, path, version):
+        loading.set()
+        assert go_on.wait(240)
+        return Servable(name, path, version, Metrics())
+
+    settings = LoadSettings(poll_s=60, retries=0, retry_s=1)
+    loader = ModelLoader(ModelConfig("m", tiny_models), settings, load)
+    loader.start()
+    assert loading.wait(240)
+    loader.configure(ModelConfig("m", tiny_models, labels={"stable": 1, "next": 2}))
+    loader.adopt_labels({"stable": 1, "next": 2})  # as a reload does
+    go_on.set()
+    eventually(loader.is_available, "version 1 serves")
+    loader.stop(240)
+    with loader.servable(label="stable") as servable:
+        assert servable.version == 1
+
+
 def test_a_version_that_fails_its_warm_up_leaves_the_old_one_and_says_so(
     serve, write_model, tmp_path
 ):
@@ -132,12 +184,12 @@ def test_a_version_that_fails_its_warm_up_leaves_the_old_one_and_says_so(
         bad.rename(base / "2")
         eventually(lambda: server.versions().get(2) == "END", "version 2 is given up")
         assert predict(server).model_spec.version.value == 1
-        rows = requests.get(f"{server.rest}/v1/models/brain_tumor", timeout=10).json()
+        rows = requests.get(f"{server.rest}/v1/models/brain_tumor", timeout=60).json()
         failed, old = rows["model_version_status"]
         assert "not compatible with expected shape" in failed["status"]["error_message"]
         assert old["state"] == "AVAILABLE"
         assert "version 2 cannot be loaded: Shape of tensor images" in server.log.read_text()
-        text = requests.get(f"{server.rest}/monitoring/prometheus/metrics", timeout=10).text
+        text = requests.get(f"{server.rest}/monitoring/prometheus/metrics", timeout=60).text
         path = base / "2"
         loads = ":tensorflow:cc:saved_model:load_attempt_count"
         assert f'{loads}{{model_path="{path}",status="fail"}} 1\n' in text
@@ -186,7 +238,7 @@ def test_health_tells_whether_every_model_serves(serve, write_model, tmp_path):
 
         def health(service=""):
             request = health_pb2.HealthCheckRequest(service=service)
-            answer = stub.Check(request, timeout=60, wait_for_ready=True)
+            answer = stub.Check(request, timeout=240, wait_for_ready=True)
             return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
         assert health() == "NOT_SERVING"
@@ -197,20 +249,21 @@ def test_health_tells_whether_every_model_serves(serve, write_model, tmp_path):
 
 def test_sigterm_answers_what_waits_for_its_batch(serve, tiny_models, tmp_path):
     parameters = tmp_path / "batching.config"
-    parameters.write_text("max_batch_size { value: 2 } batch_timeout_micros { value: 3000000 }")
+    parameters.write_text("max_batch_size { value: 2 } batch_timeout_micros { value: 5000000 }")
     flags = ("--enable_batching=true", "--batching_parameters_file", str(parameters))
-    with serve(tiny_models, *flags) as server:
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(predict(server)))
-        thread.start()
-        url = f"{server.rest}/v1/models/brain_tumor"
-        # Once this is answered, the other has had time to arrive: it was sent before.
-        assert requests.get(url, timeout=60).status_code == 200
-        time.sleep(0.5)
+    with serve(tiny_models, *flags) as server, grpc.insecure_channel(server.grpc) as channel:
+        waiting = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict.future(
+            request_of(server.model_name), timeout=120
+        )
+        status = get_model_status_pb2.GetModelStatusRequest()
+        status.model_spec.name = server.model_name
+        # Sent later over the same connection: once it is answered, the other has arrived.
+        model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(status, timeout=120)
+        assert not waiting.done()
         server.process.send_signal(signal.SIGTERM)
-        thread.join(60)
-        assert server.process.wait(60) == 0
-    assert answers[0].outputs["probability"].float_val[0] == pytest.approx(128 / 255)
+        answer = waiting.result()
+        assert server.process.wait(120) == 0
+    assert answer.outputs["probability"].float_val[0] == pytest.approx(128 / 255)
 
 
 def test_old_versions_leave_no_memory_behind(write_model, tmp_path):

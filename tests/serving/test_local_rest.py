@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import requests
 
+from tests.conftest import eventually
+
 IMAGE = np.full((1, 224, 224, 3), 128, np.uint8)
 GREY = {"b64": b64encode(IMAGE.tobytes()).decode()}
 
@@ -122,7 +124,7 @@ GREY = {"b64": b64encode(IMAGE.tobytes()).decode()}
     ],
 )
 def test_rest_errors_have_tensorflow_servings_words(tiny_server, method, path, body, status, error):
-    answer = requests.request(method, f"{tiny_server.rest}/v1/models{path}", data=body, timeout=10)
+    answer = requests.request(method, f"{tiny_server.rest}/v1/models{path}", data=body, timeout=60)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {"error": error}
@@ -134,7 +136,7 @@ def test_rest_errors_have_tensorflow_servings_words(tiny_server, method, path, b
 def test_strings_of_a_wrong_shape_or_encoding_are_the_callers_error(tiny_server, elements):
     body = f'{{"signature_name": "rgb", "inputs": {{"rgb_bytes": {elements}}}}}'
     url = f"{tiny_server.rest}/v1/models/brain_tumor:predict"
-    answer = requests.post(url, data=body, timeout=10)
+    answer = requests.post(url, data=body, timeout=60)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]
     assert "Traceback" not in tiny_server.log.read_text()
@@ -146,33 +148,35 @@ def test_a_gzip_body_that_ends_too_early_is_refused(tiny_server):
         f"{tiny_server.rest}/v1/models/brain_tumor:predict",
         data=whole[:-4],  # the content is there, its checksum is not
         headers={"Content-Encoding": "gzip"},
-        timeout=10,
+        timeout=60,
     )
     assert (answer.status_code, answer.json()["error"]) == (400, "The gzip body ends too early")
 
 
 def test_rest_answers_without_the_40_ms_of_a_delayed_acknowledgement(tiny_server):
-    seconds = []
     with requests.Session() as session:
-        for _ in range(20):
+
+        def is_quick():
             begin = time.perf_counter()
-            session.get(f"{tiny_server.rest}/v1/models/brain_tumor", timeout=10)
-            seconds.append(time.perf_counter() - begin)
-    assert min(seconds[1:]) < 0.025  # the least: a busy machine delays some, the fault all
+            session.get(f"{tiny_server.rest}/v1/models/brain_tumor", timeout=60)
+            return time.perf_counter() - begin < 0.025
+
+        session.get(tiny_server.rest, timeout=60)  # the first over a connection is never delayed
+        eventually(is_quick, "one is quick: a busy machine delays some, the fault all")
 
 
 def test_options_gets_tensorflow_servings_empty_page(tiny_server):
-    answer = requests.options(f"{tiny_server.rest}/v1/models/brain_tumor:predict", timeout=10)
+    answer = requests.options(f"{tiny_server.rest}/v1/models/brain_tumor:predict", timeout=60)
     assert (answer.status_code, answer.text) == (400, "")
     assert answer.headers["content-type"].startswith("text/html")
 
 
 def test_rest_refuses_what_tensorflow_serving_let_through(tiny_server):
     url = f"{tiny_server.rest}/v1/models/brain_tumor:predict"
-    out_of_range = requests.post(url, json={"instances": [[[[300, 0, 0]]]]}, timeout=10)
+    out_of_range = requests.post(url, json={"instances": [[[[300, 0, 0]]]]}, timeout=60)
     assert out_of_range.status_code == 400
     assert "300 Type: Number is not of expected type: uint8" in out_of_range.json()["error"]
-    wrong_shape = requests.post(url, json={"instances": [[[[1, 2, 3]]]]}, timeout=10)
+    wrong_shape = requests.post(url, json={"instances": [[[[1, 2, 3]]]]}, timeout=60)
     assert wrong_shape.status_code == 400
     assert "not compatible with expected shape [?,224,224,3]" in wrong_shape.json()["error"]
 
@@ -196,7 +200,7 @@ def test_rest_takes_rows_and_columns_plain_and_gzipped(tiny_server, body, form, 
         f"{tiny_server.rest}/v1/models/brain_tumor/versions/1:predict",
         data=gzip.compress(data) if packed else data,
         headers={"Content-Encoding": "gzip"} if packed else {},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     found = answer.json()[form]
@@ -209,14 +213,14 @@ def test_rest_takes_rows_and_columns_plain_and_gzipped(tiny_server, body, form, 
 def test_one_bad_payload_does_not_cost_its_neighbours_their_answer(tiny_server):
     body = {"signature_name": "rgb", "instances": [GREY, {"b64": "AAAA"}, GREY]}
     answer = requests.post(
-        f"{tiny_server.rest}/v1/models/brain_tumor:predict", json=body, timeout=10
+        f"{tiny_server.rest}/v1/models/brain_tumor:predict", json=body, timeout=60
     ).json()
     assert [row["error"] for row in answer["predictions"]] == ["", "wrong length", ""]
     assert answer["predictions"][2]["probability"] == pytest.approx(128 / 255, abs=1e-7)
 
 
 def test_an_unknown_page_is_not_json(tiny_server):
-    answer = requests.get(f"{tiny_server.rest}/v2/health/ready", timeout=10)
+    answer = requests.get(f"{tiny_server.rest}/v2/health/ready", timeout=60)
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (404, "text/html")
 
 
@@ -226,7 +230,7 @@ def test_nan_is_an_error_and_not_broken_json(serve, write_model, tmp_path):
         answer = requests.post(
             f"{server.rest}/v1/models/brain_tumor:predict",
             json={"signature_name": "rgb", "instances": [GREY]},
-            timeout=10,
+            timeout=60,
         )
     assert answer.status_code == 500
     assert answer.json() == {"error": "The model's output is not finite and cannot be JSON"}

@@ -5,13 +5,13 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.release.labels import move_labels, remove_label, set_label
-from serving.release.model_config import Entry, ModelConfig
+from serving.release.model_config import ConfigFile, Entry
 from serving.versions import VersionError
 
 
 @pytest.fixture
 def config(base):
-    return ModelConfig(base / "models.config", "brain_tumor", base)
+    return ConfigFile(base / "models.config", "brain_tumor", base)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from serving.contract import IMAGE_SHAPE
 from serving.release.digest import MANIFEST, check
 from serving.release.scratch import CandidateError, examine
 from serving.versions import list_versions
+from tests.conftest import eventually
 
 
 @pytest.fixture
@@ -106,12 +106,9 @@ def test_the_end_of_the_scratch_process_is_survived(candidate, tmp_path):
         publishing, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as publisher:
         children = Path(f"/proc/{publisher.pid}/task/{publisher.pid}/children")
-        deadline = time.monotonic() + 60
-        while not (found := children.read_text().split()):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(int(found[0]), signal.SIGKILL)
-        stdout, stderr = publisher.communicate(timeout=60)
+        eventually(lambda: children.read_text().split(), "the scratch process begins")
+        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+        stdout, stderr = publisher.communicate(timeout=240)
     done = subprocess.CompletedProcess(publishing, publisher.returncode, stdout, stderr)
     line = refused(done, base)
     assert "ended the scratch process with SIGKILL, most likely for want of memory" in line

@@ -4,7 +4,7 @@ import pytest
 
 from serving.release.digest import check
 from serving.release.labels import set_label
-from serving.release.model_config import Entry, ModelConfig
+from serving.release.model_config import ConfigFile, Entry
 from serving.release.prune import prune
 from serving.release.rollback import restore, rollback
 from serving.versions import VersionError
@@ -12,7 +12,7 @@ from serving.versions import VersionError
 
 @pytest.fixture
 def config(base):
-    return ModelConfig(base / "models.config", "brain_tumor", base)
+    return ConfigFile(base / "models.config", "brain_tumor", base)
 
 
 @pytest.fixture
