@@ -29,7 +29,7 @@ from serving.bench.usage import Usage, usage
 from serving.client import Client
 from serving.errors import ServingError
 from serving.release.follow import wait_until_gone, wait_until_served
-from serving.release.model_config import DEFAULT_NAME, ModelConfig
+from serving.release.model_config import DEFAULT_NAME, ConfigFile
 from serving.release.publish import publish
 from serving.release.rollback import rollback
 from serving.release.settings import PublishSettings
@@ -185,7 +185,7 @@ class _Operator:
         self.published.append(version)
         wait_until_served(client, version, _PATIENCE_S)
         _sleep_until(max(until, time.monotonic() + _LOOK_S))
-        config = ModelConfig(self._base / DEFAULT_NAME, self._model, self._base)
+        config = ConfigFile(self._base / DEFAULT_NAME, self._model, self._base)
         rollback(Store(self._base), config, self._stays, client=None, timeout_s=_PATIENCE_S)
         wait_until_served(client, self._stays, _PATIENCE_S)
         wait_until_gone(client, version, _PATIENCE_S)
