@@ -22,6 +22,7 @@ from data.manifest import Split, dataset_hash, read_manifest
 from data.prepare import read_record
 from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
 from serving.release.store import new_version
+from serving.saved_model import WARMUP_FILE
 from training.appraise import Fitted, appraise
 from training.calibrate import choose_calibration, choose_thresholds, threshold_intervals
 from training.card_text import render_markdown
@@ -38,7 +39,6 @@ from training.train import SETTINGS_FILE, read_settings, trained_network
 
 #: Each signature is warmed up for these, and only these are worth allowing in a batching configuration.
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
-WARMUP_FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
 CARD_JSON: Final = "model_card.json"
 CARD_MARKDOWN: Final = "model_card.md"
 #: Folder of the card's pictures, beside it.

@@ -23,9 +23,10 @@ from data.label_issues import LabelIssue, write_label_issues
 from data.manifest import Split, read_manifest, write_manifest
 from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES, Signature, TensorSpec
 from serving.release.digest import check
+from serving.saved_model import WARMUP_FILE
 from serving.versions import list_versions
 from training.__main__ import app
-from training.export import BATCH_SIZES, WARMUP_FILE
+from training.export import BATCH_SIZES
 from training.metrics import report
 
 ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
