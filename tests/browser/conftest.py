@@ -11,9 +11,13 @@ from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer, scripted_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; in continuous integration its absence is a failure."""
+    """The system's Chromium; in continuous integration its absence is a failure.
+
+    Gone with its module: Playwright keeps an event loop running in this thread, in which no other test
+    could start one.
+    """
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     executable = os.environ.get("CHROMIUM") or next(filter(None, found), None)
     if not executable:
