@@ -100,7 +100,7 @@ def _examine(folder: Path, candidate: Path, timeout_s: float) -> dict[str, Any]:
     # No GPU: a server beside may need all of its memory.
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     scratch = subprocess.run(  # noqa: S603 (our own module, no shell)
-        [*command, str(max(1, round(timeout_s)))],
+        [*command, str(timeout_s)],
         cwd=_ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -130,7 +130,7 @@ def _one_line(error: Exception) -> str:
 def main(folder: str, limit_s: str) -> None:
     """Print the verdict on a folder; give up after a number of seconds, also if the publisher died."""
     # The default action of SIGALRM ends the process wherever it hangs, in C++ too.
-    signal.alarm(int(limit_s))
+    signal.setitimer(signal.ITIMER_REAL, float(limit_s))
     # Where memory runs out, the kernel ends this process first and not a server beside it.
     with suppress(OSError):  # there is no such thing but on Linux
         Path("/proc/self/oom_score_adj").write_text("1000")
