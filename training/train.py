@@ -142,15 +142,8 @@ def train(settings: TrainSettings, console: Console) -> Path:
     validation = load_split(settings.data, Split.VAL, keep_doubtful=False, without=settings.without)
     _remember(settings, training)
     console.print(f"{len(training)} scans to learn from, {len(validation)} to choose epochs by")
-    views = RandomViews(
-        training,
-        batch_size=settings.batch_size,
-        draws=settings.views_per_epoch,
-        alterations=_alterations(settings, training, console),
-        seed=settings.seed,
-    )
     with _devices(all_of_them=settings.all_devices):
-        weights = _run_stages(settings, views, validation, console)
+        weights = _run_stages(settings, training, validation, console)
     if weights is None:
         raise RunError("Every stage has 0 epochs: nothing to train. Give --epochs.")
     copy_whole(weights, run / WEIGHTS_FILE)
@@ -170,16 +163,25 @@ def _alterations(settings: TrainSettings, training: ScanSet, console: Console) -
 
 
 def _run_stages(
-    settings: TrainSettings, views: RandomViews, validation: ScanSet, console: Console
+    settings: TrainSettings, training: ScanSet, validation: ScanSet, console: Console
 ) -> Path | None:
     """Fit each stage that is not done yet; the weights of the last, or None if there are none to fit."""
     weights: Path | None = None
+    views: RandomViews | None = None  # slow to set up, and not needed where all is done
     for stage in stages(settings):
         if not stage.epochs:
             continue
         best = settings.run / f"{stage.name}.weights.h5"
         if not (settings.run / f"{stage.name}.done").exists():
             console.rule(f"{stage.name}: {stage.epochs} epochs at {stage.image_size} pixels")
+            if views is None:
+                views = RandomViews(
+                    training,
+                    batch_size=settings.batch_size,
+                    draws=settings.views_per_epoch,
+                    alterations=_alterations(settings, training, console),
+                    seed=settings.seed,
+                )
             _fit(stage, settings, views, validation, start=weights, best=best)
             (settings.run / f"{stage.name}.done").touch()
         remove_state(settings.run / stage.name)
