@@ -1,107 +1,80 @@
-"""The one way from the bytes of a file to an answer; page, `POST /` and `POST /upload` all take it."""
+"""The one way from files to answers; the page, every route of the API and Gradio's events take it."""
 
 import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from PIL import Image
 
-from data.imaging import ScanError, prepare_scan
-from data.labels import Label
+from data.imaging import ScanError
+from data.studies import RefusedFile, ScanFile, ScanSlice, Study, read_studies
 from serving import errors
 from serving.client import Answer, Client, Prediction, Thresholds
-from serving.contract import Risk
+from ui.failures import AnalysisError, failed_server, refused_file, unexpected_error
+from ui.heatmap import overlay
+from ui.pictures import data_url
+from ui.schema import (
+    DISCLAIMER,
+    Analysis,
+    AnalysisReport,
+    Decision,
+    EndEvent,
+    ErrorDetail,
+    Event,
+    FailedEvent,
+    Latency,
+    ModelEvent,
+    ModelStatus,
+    ModelVersion,
+    QualityWarning,
+    Refusal,
+    RefusedEvent,
+    SliceEvent,
+    SliceResult,
+    StudyEvent,
+    StudyResult,
+    ThresholdValues,
+)
 
-DISCLAIMER: Final = "Not a medical device. For research and teaching."
-RETRY_AFTER_S: Final = 5
+#: Images in one question to the model server: answers come in while the next are being read.
+BATCH: Final = 16
 
 _log = logging.getLogger(__name__)
 
 
-class AnalysisError(Exception):
-    """Why there is no answer.
-
-    Attributes:
-        status: the HTTP status that fits.
-        code: stable machine-readable reason.
-        message: one or two sentences for the person who sent the file.
-        retry_after_s: set where trying again later may help.
-    """
-
-    def __init__(
-        self, status: int, code: str, message: str, retry_after_s: int | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.retry_after_s = retry_after_s
-
-
-class ThresholdValues(BaseModel):
-    """The version's operating points on `probability`."""
-
-    low: float = Field(description="Below it the risk is low.", examples=[0.12])
-    label: float = Field(description="From it on the label is `tumor`.", examples=[0.5])
-    high: float = Field(description="From it on the risk is high.", examples=[0.9])
-
-
-class ModelVersion(BaseModel):
-    """Which model answered."""
-
-    name: str = Field(examples=["brain_tumor"])
-    version: int = Field(examples=[1])
-
-
-class Latency(BaseModel):
-    """Where the time went, in milliseconds."""
-
-    prepare: float = Field(description="Decoding and letterboxing.", examples=[4.1])
-    model: float = Field(
-        description="The model server's answer, network included.", examples=[38.5]
-    )
-
-
-class Analysis(BaseModel):
-    """The answer to one scan."""
-
-    label: Label = Field(description="The class the model decides for.", examples=["tumor"])
-    probability: float = Field(description="Calibrated P(tumour), 0..1.", examples=[0.953])
-    confidence: float = Field(description="Probability of `label`, 0..1.", examples=[0.953])
-    risk: Risk = Field(
-        description="`probability` against the thresholds; medium means unsure.", examples=["high"]
-    )
-    in_distribution: bool = Field(
-        description="False: the image does not look like the scans the model knows; "
-        "do not rely on the answer.",
-        examples=[True],
-    )
-    ood_score: float = Field(
-        description="How unlike the scans it knows; above 1 is not `in_distribution`.",
-        examples=[0.4],
-    )
-    thresholds: ThresholdValues
-    model: ModelVersion
-    latency_ms: Latency
-    disclaimer: str = Field(examples=[DISCLAIMER])
-
-
 @dataclass(frozen=True)
-class PreparedScan:
-    """A scan as the model will see it.
+class Wanted:
+    """What is wanted beside the decision.
 
     Attributes:
-        image: uint8 `[224, 224, 3]`, RGB.
-        prepare_ms: what decoding and letterboxing took.
+        map: where the evidence lies.
+        picture: what the model saw, and with `map` the map in colour over it.
     """
 
-    image: NDArray[np.uint8]
-    prepare_ms: float
+    map: bool = False
+    picture: bool = False
+
+
+@dataclass
+class _Run:
+    """One request on its way: which version answers it, and where the time goes."""
+
+    wanted: Wanted
+    version: int | None = None
+    prepare_ms: float = 0.0
+    model_ms: float = 0.0
+    waiting: list[tuple[int, int, ScanSlice]] = field(default_factory=list)
+
+    @property
+    def latency(self) -> Latency:
+        return Latency(prepare=round(self.prepare_ms, 2), model=round(self.model_ms, 2))
 
 
 class Analyser:
@@ -114,135 +87,203 @@ class Analyser:
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def analyse(self, payload: bytes) -> Analysis:
-        """Analyse one image file.
+        """Analyse a file that holds one image or one slice.
 
         Raises:
             AnalysisError: the file, or the model server, gives no answer.
         """
-        return self.ask(self.prepare(payload))
+        report = self.report([ScanFile("", payload)])
+        if report.refused:
+            refused = report.refused[0].error
+            raise refused_file(ScanError(refused.code, refused.message))
+        slices = [one for study in report.results for one in study.slices]
+        decision = slices[0].decision if len(slices) == 1 else None
+        if decision is None or report.model is None or report.thresholds is None:
+            raise AnalysisError(
+                422,
+                "several_slices",
+                "The file holds more than one slice. Send one slice, or the file to /api/v1/analyze.",
+            )
+        return Analysis(
+            **decision.model_dump(),
+            thresholds=report.thresholds,
+            model=report.model,
+            latency_ms=report.latency_ms,
+            disclaimer=report.disclaimer,
+        )
 
-    def prepare(self, payload: bytes) -> PreparedScan:
-        """Decode and letterbox one image file.
+    def report(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> AnalysisReport:
+        """Analyse files and gather all answers.
 
         Raises:
-            AnalysisError: 413, 415 or 422, with the code of the `ScanError`.
+            AnalysisError: the model server gives no answer; files that are no scans do not raise.
         """
-        try:
-            with self._decoding:
-                start = time.perf_counter()
-                image = prepare_scan(payload)
-                return PreparedScan(image, _milliseconds_since(start))
-        except ScanError as error:
-            raise refused_file(error) from error
-        except Exception as error:
-            raise _unexpected() from error
+        studies: list[StudyResult] = []
+        refused: list[Refusal] = []
+        report = AnalysisReport(
+            results=studies,
+            refused=refused,
+            model=None,
+            thresholds=None,
+            latency_ms=Latency(prepare=0, model=0),
+            disclaimer=DISCLAIMER,
+        )
+        for event in self._events(files, wanted or Wanted()):
+            match event:
+                case StudyEvent():
+                    report.results.append(
+                        StudyResult(**event.model_dump(exclude={"event"}), slices=[])
+                    )
+                case RefusedEvent():
+                    report.refused.append(Refusal(**event.model_dump(exclude={"event"})))
+                case ModelEvent():
+                    report.model, report.thresholds = event.model, event.thresholds
+                case SliceEvent():
+                    report.results[event.study].slices.append(event.slice)
+                case EndEvent():
+                    report.latency_ms = event.latency_ms
+        for study in report.results:
+            study.slices.sort(key=lambda one: one.index)
+        return report
 
-    def ask(self, scan: PreparedScan) -> Analysis:
-        """Ask the model about a prepared scan.
+    def stream(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> Iterator[Event]:
+        """Analyse files and tell each answer as it comes; ends with `EndEvent` or `FailedEvent`."""
+        try:
+            yield from self._events(files, wanted or Wanted())
+        except AnalysisError as error:
+            yield FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+
+    def ready(self) -> ModelStatus:
+        """Which version answers.
 
         Raises:
-            AnalysisError: 502, 503 or 504.
+            AnalysisError: none does, or the model server does not say.
         """
-        try:
-            start = time.perf_counter()
+        with _told_to_the_user():
+            versions = self.client.status()
+            ready = [version for version, state in versions.items() if state == "AVAILABLE"]
+            if not ready:
+                raise errors.ModelNotFound()
+        return ModelStatus(name=self.model, version=max(ready), versions=versions)
+
+    def card(self, version: int) -> dict[str, Any]:
+        """The model card of a version.
+
+        Raises:
+            AnalysisError: the model server does not say.
+        """
+        with _told_to_the_user():
+            return self.client.card(version)
+
+    def _events(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
+        run = _Run(wanted)
+        number = 0
+        for found in self._read(files, run):
+            if isinstance(found, RefusedFile):
+                error = ErrorDetail(code=found.error.code, message=str(found.error))
+                yield RefusedEvent(file=found.file, member=found.member, error=error)
+                continue
+            yield StudyEvent(
+                study=number,
+                file=found.file,
+                member=found.member,
+                kind=found.kind,
+                plane=found.plane,
+                spacing_mm=found.spacing_mm,
+                length=len(found.slices),
+            )
+            for index, one in enumerate(found.slices):
+                run.waiting.append((number, index, one))
+                if len(run.waiting) == BATCH:
+                    yield from self._answer_waiting(run)
+            number += 1
+        yield from self._answer_waiting(run)
+        yield EndEvent(latency_ms=run.latency)
+
+    def _read(self, files: Sequence[ScanFile], run: _Run) -> Iterator[Study | RefusedFile]:
+        studies = read_studies(files)
+        while True:
             try:
-                answer, thresholds = self._predict(scan)
-            except errors.ModelNotFound:
-                # The version may have been replaced between the two calls; its successor is ready.
-                answer, thresholds = self._predict(scan)
-            latency = Latency(prepare=scan.prepare_ms, model=_milliseconds_since(start))
-        except errors.ServingError as error:
-            _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
-            raise failed_server(error) from error
-        except Exception as error:
-            raise _unexpected() from error
-        version = ModelVersion(name=self.model, version=answer.version)
-        return _analysis(answer.predictions[0], thresholds, version, latency)
+                with self._decoding:
+                    start = time.perf_counter()
+                    found = next(studies, None)
+                    run.prepare_ms += _milliseconds_since(start)
+            except Exception as error:
+                raise unexpected_error() from error
+            if found is None:
+                return
+            yield found
 
-    def _predict(self, scan: PreparedScan) -> tuple[Answer, Thresholds]:
-        answer = self.client.predict(scan.image[np.newaxis])
+    def _answer_waiting(self, run: _Run) -> Iterator[Event]:
+        """Ask about the slices that wait, all of a request by one version."""
+        if not run.waiting:
+            return
+        waiting, run.waiting = run.waiting, []
+        first = run.version is None
+        start = time.perf_counter()
+        images = np.stack([one.image for _, _, one in waiting])
+        answer, thresholds = self._ask(images, run)
+        run.model_ms += _milliseconds_since(start)
+        if first:
+            yield ModelEvent(
+                model=ModelVersion(name=self.model, version=answer.version),
+                thresholds=ThresholdValues(
+                    low=thresholds.low, label=thresholds.label, high=thresholds.high
+                ),
+            )
+        for (study, index, one), prediction in zip(waiting, answer.predictions, strict=True):
+            yield SliceEvent(study=study, slice=_slice_result(index, one, prediction, run.wanted))
+
+    def _ask(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
+        with _told_to_the_user():
+            try:
+                answer, thresholds = self._predict(images, run)
+            except errors.ModelNotFound:
+                if run.version is not None:
+                    raise
+                # The version may have been replaced between the two calls; its successor is ready.
+                answer, thresholds = self._predict(images, run)
+        run.version = answer.version
+        return answer, thresholds
+
+    def _predict(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
+        ask = self.client.explain if run.wanted.map else self.client.predict
+        answer = ask(images, version=run.version)
         return answer, self.client.thresholds(answer.version)
 
 
-def refused_file(error: ScanError) -> AnalysisError:
-    """The answer to a file that cannot be used as a scan."""
-    status = {"too_large": 413, "unsupported_format": 415}.get(error.code, 422)
-    return AnalysisError(status, error.code, str(error))
+@contextmanager
+def _told_to_the_user() -> Iterator[None]:
+    """Turn what goes wrong at the model server into an `AnalysisError`."""
+    try:
+        yield
+    except errors.ServingError as error:
+        _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
+        raise failed_server(error) from error
+    except Exception as error:
+        raise unexpected_error() from error
 
 
-def failed_server(error: errors.ServingError) -> AnalysisError:
-    """The answer when the model server gives none.
-
-    The sentences are written here: those of the client name addresses, which are the operator's affair.
-    """
-    match error:
-        case errors.ServerOverloaded():
-            return AnalysisError(
-                503,
-                "server_overloaded",
-                "The model server is busy. Try again in a few seconds.",
-                RETRY_AFTER_S,
-            )
-        case errors.ModelNotFound():
-            return AnalysisError(
-                503,
-                "model_not_found",
-                "The model server runs, but no version of the model is ready. Try again shortly.",
-                RETRY_AFTER_S,
-            )
-        case errors.ServerUnavailable():
-            return AnalysisError(
-                503,
-                "server_unavailable",
-                "The model server cannot be reached. Your scan was not analysed; try again shortly.",
-                RETRY_AFTER_S,
-            )
-        case errors.DeadlineExceeded():
-            return AnalysisError(
-                504,
-                "deadline_exceeded",
-                "The model server took too long to answer. Your scan was not analysed; try again.",
-            )
-        case errors.RequestRejected():
-            return AnalysisError(
-                502,
-                "request_rejected",
-                "The model server refused the scan. Tell whoever runs this service.",
-            )
-        case _:
-            return AnalysisError(
-                502,
-                "contract_error",
-                "The model server's answer could not be understood, so no diagnosis was read from it. "
-                "Tell whoever runs this service.",
-            )
-
-
-def _unexpected() -> AnalysisError:
-    _log.exception("unexpected error while analysing a scan")
-    return AnalysisError(
-        500, "internal_error", "Something went wrong on our side. Your scan was not analysed."
-    )
-
-
-def _analysis(
-    prediction: Prediction, thresholds: Thresholds, version: ModelVersion, latency: Latency
-) -> Analysis:
-    return Analysis(
-        label=prediction.label,
-        probability=prediction.probability,
-        confidence=prediction.confidence,
-        risk=prediction.risk,
-        in_distribution=prediction.in_distribution,
-        ood_score=prediction.ood_score,
-        thresholds=ThresholdValues(
-            low=thresholds.low, label=thresholds.label, high=thresholds.high
+def _slice_result(
+    index: int, one: ScanSlice, prediction: Prediction, wanted: Wanted
+) -> SliceResult:
+    heatmap = prediction.heatmap
+    return SliceResult(
+        index=index,
+        decision=Decision(
+            label=prediction.label,
+            probability=prediction.probability,
+            confidence=prediction.confidence,
+            risk=prediction.risk,
+            in_distribution=prediction.in_distribution,
+            ood_score=prediction.ood_score,
         ),
-        model=version,
-        latency_ms=latency,
-        disclaimer=DISCLAIMER,
+        warnings=[QualityWarning(code=f.code, message=f.message) for f in one.findings],
+        heatmap=None if heatmap is None else heatmap.astype(float).round(4).tolist(),
+        picture=data_url(Image.fromarray(one.image)) if wanted.picture else None,
+        overlay=data_url(overlay(heatmap)) if wanted.picture and heatmap is not None else None,
     )
 
 
 def _milliseconds_since(start: float) -> float:
-    return round((time.perf_counter() - start) * 1000, 2)
+    return (time.perf_counter() - start) * 1000

@@ -9,20 +9,20 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse
-from PIL import Image
-from pydantic import BaseModel, Field
+from fastapi.staticfiles import StaticFiles
 
 from data.imaging import MAX_FILE_BYTES
-from serving import errors
 from serving.client import Client
-from ui.analyse import DISCLAIMER, Analyser, Analysis, AnalysisError, ModelVersion, failed_server
+from ui.analyse import Analyser
+from ui.api_v1 import add_api_v1
 from ui.docs import docs_page
+from ui.failures import AnalysisError
 from ui.guard import GradioGate, SecurityHeaders
-from ui.page import build_page, page_options
-from ui.panels import picture
-from ui.replies import ERRORS_OF_ANALYSIS, ErrorBody, error_reply
+from ui.page import ASSETS, TEXTS, build_page, page_options
+from ui.replies import ERRORS_OF_ANALYSIS, error_reply
+from ui.schema import DISCLAIMER, Analysis, ErrorBody, Health, ModelStatus
 from ui.settings import Settings
-from ui.uploads import FIELD, BodyLimit, WaitingScans, read_upload
+from ui.uploads import FIELD, BodyLimit, read_upload
 
 _DESCRIPTION = (
     f"Send one MRI slice as PNG, JPEG or WebP, up to {MAX_FILE_BYTES // 2**20} MB, and get the model's "
@@ -44,23 +44,6 @@ _UPLOAD_FORM: dict[str, Any] = {
 }
 
 
-class Health(BaseModel):
-    """The front end is up and a version of the model is ready."""
-
-    status: str = Field(examples=["ok"])
-    model: ModelVersion
-    versions: dict[int, str] = Field(
-        description="State of every version on the model server.", examples=[{"1": "AVAILABLE"}]
-    )
-
-
-class UploadedScan(BaseModel):
-    """What the page gets for its upload: a token to ask with, and the scan as the model sees it."""
-
-    token: str
-    picture: str
-
-
 def create_app(settings: Settings, client: Client) -> FastAPI:
     """Build API and page; nothing is sent to the model server before the first request.
 
@@ -73,23 +56,21 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it wherever it would call home
     analyser = Analyser(client, settings.model)
-    waiting = WaitingScans()
     return gr.mount_gradio_app(
-        create_api(settings, analyser, waiting),
-        build_page(analyser, waiting),
+        create_api(settings, analyser),
+        build_page(),
         path="/",
         root_path=settings.root_path or None,
         **page_options(),
     )
 
 
-def create_api(settings: Settings, analyser: Analyser, waiting: WaitingScans) -> FastAPI:
+def create_api(settings: Settings, analyser: Analyser) -> FastAPI:
     """Build everything but the page.
 
     Args:
         settings: addresses and limits.
         analyser: answers for the scans.
-        waiting: where the page's uploads wait.
     """
     app = FastAPI(
         title="Brain-tumour classifier",
@@ -100,7 +81,9 @@ def create_api(settings: Settings, analyser: Analyser, waiting: WaitingScans) ->
         responses={500: {"model": ErrorBody, "description": "An error of ours, without details."}},
     )
     _add_api(app, analyser)
-    _add_page_upload(app, analyser, waiting)
+    add_api_v1(app, analyser)
+    app.mount("/page/assets", StaticFiles(directory=ASSETS))
+    app.mount("/page/texts", StaticFiles(directory=TEXTS))
     _add_error_replies(app)
     # The last one added is the outermost.
     app.add_middleware(GradioGate)
@@ -129,36 +112,24 @@ def _add_api(app: FastAPI, analyser: Analyser) -> None:
             openapi_extra=_UPLOAD_FORM | {"x-codeSamples": [sample]},
         )(analyse)
 
+    @app.get("/healthz", summary="Is the page's server up", response_description="It is.")
+    def healthz() -> Health:
+        """200 as long as this process answers, whatever the model server does."""
+        return Health(status="ok")
+
     @app.get(
-        "/healthz",
+        "/readyz",
         summary="Is a model ready",
         response_description="A version of the model is ready.",
         responses={503: {"model": ErrorBody, "description": "No version of the model is ready."}},
     )
-    def healthz() -> Health:
+    def readyz() -> ModelStatus:
         """200 if the model server has a version that answers, 503 otherwise."""
-        try:
-            versions = analyser.client.status()
-        except errors.ServingError as error:
-            raise failed_server(error) from error
-        ready = [version for version, state in versions.items() if state == "AVAILABLE"]
-        if not ready:
-            raise failed_server(errors.ModelNotFound())
-        newest = ModelVersion(name=analyser.model, version=max(ready))
-        return Health(status="ok", model=newest, versions=versions)
+        return analyser.ready()
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
         return HTMLResponse(docs_page(app.openapi()))
-
-
-def _add_page_upload(app: FastAPI, analyser: Analyser, waiting: WaitingScans) -> None:
-    # Gradio's own upload writes every file to disk under the name its sender chose.
-    @app.post("/page/scan", include_in_schema=False)
-    async def upload_from_page(request: Request) -> UploadedScan:
-        payload = await read_upload(request)
-        scan = await run_in_threadpool(analyser.prepare, payload)
-        return UploadedScan(token=waiting.put(scan), picture=picture(Image.fromarray(scan.image)))
 
 
 def _add_error_replies(app: FastAPI) -> None:

@@ -1,26 +1,9 @@
-"""The shape of an error on the wire."""
+"""Errors on the wire."""
 
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 
-from ui.analyse import AnalysisError
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong."""
-
-    code: str = Field(description="Stable machine-readable reason.", examples=["empty"])
-    message: str = Field(
-        description="A sentence for a person.",
-        examples=["The file is empty. Export the scan again and send that file."],
-    )
-
-
-class ErrorBody(BaseModel):
-    """The body of every answer that is not a success."""
-
-    error: ErrorDetail
-
+from ui.failures import AnalysisError
+from ui.schema import ErrorBody, ErrorDetail
 
 #: What the API's documentation says about each status.
 ERRORS_OF_ANALYSIS: dict[int | str, dict[str, object]] = {

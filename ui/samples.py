@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image
 
-from ui.panels import picture
+from ui.pictures import data_url
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "data" / "samples"
 THUMBNAIL: Final = 128
@@ -70,4 +70,4 @@ def _caption(path: Path) -> str:
 def _thumbnail(payload: bytes) -> str:
     with Image.open(BytesIO(payload)) as image:
         image.thumbnail((THUMBNAIL, THUMBNAIL))
-        return picture(image.convert("RGB"), "WEBP")
+        return data_url(image.convert("RGB"), "WEBP")

@@ -1,0 +1,72 @@
+// Questions to the server: the page asks what any program can ask.
+
+import { has, t } from "./texts.js";
+
+/** Why there is no answer. `message` is for people, in their language where we have the words. */
+export class Refused extends Error {
+  constructor({ code, message }) {
+    super(has(`error.${code}`) ? t(`error.${code}`) : message);
+    this.code = code;
+  }
+}
+
+const UNREACHABLE = { code: "page_unreachable", message: "" };
+
+/**
+ * Send files in one request and hear the events of the answer (ui/schema.py names them) as they come.
+ *
+ * `onUpload` hears the share sent, 0..1. Rejects with `Refused`, or with an `AbortError` on `signal`.
+ */
+export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) {
+  return new Promise((resolve, reject) => {
+    const form = new FormData();
+    for (const file of files) form.append("file", file, file.name);
+    const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
+    let read = 0;
+    let last = null;
+    const readLines = () => {
+      const end = request.responseText.lastIndexOf("\n") + 1;
+      for (const line of request.responseText.slice(read, end).split("\n")) {
+        if (!line) continue;
+        last = JSON.parse(line);
+        if (last.event === "failed") continue;
+        onEvent(last);
+      }
+      read = Math.max(read, end);
+    };
+    request.open("POST", new URL("api/v1/analyze?map=true&picture=true", document.baseURI));
+    request.setRequestHeader("Accept", "application/x-ndjson");
+    request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
+    request.onprogress = () => request.status === 200 && readLines();
+    request.onload = () => {
+      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText)));
+      readLines();
+      if (last?.event === "end") resolve();
+      else reject(new Refused(last?.event === "failed" ? last.error : UNREACHABLE));
+    };
+    request.onerror = () => reject(new Refused(UNREACHABLE));
+    request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
+/** The JSON of a GET under the page's address. */
+export async function get(path) {
+  let response;
+  try {
+    response = await fetch(new URL(path, document.baseURI));
+  } catch {
+    throw new Refused(UNREACHABLE);
+  }
+  if (!response.ok) throw new Refused(errorIn(await response.text()));
+  return response.json();
+}
+
+function errorIn(body) {
+  try {
+    return JSON.parse(body).error ?? UNREACHABLE;
+  } catch {
+    return UNREACHABLE;
+  }
+}

@@ -1,0 +1,93 @@
+"""Why there is no answer, in words for who asked: the one place of these sentences."""
+
+import logging
+from typing import Final
+
+from data.imaging import ScanError
+from serving import errors
+
+RETRY_AFTER_S: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+class AnalysisError(Exception):
+    """Why there is no answer.
+
+    Attributes:
+        status: the HTTP status that fits.
+        code: stable machine-readable reason.
+        message: one or two sentences for the person who sent the file.
+        retry_after_s: set where trying again later may help.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+def refused_file(error: ScanError) -> AnalysisError:
+    """The answer to a file that cannot be used as a scan."""
+    status = {"too_large": 413, "unsupported_format": 415}.get(error.code, 422)
+    return AnalysisError(status, error.code, str(error))
+
+
+def failed_server(error: errors.ServingError) -> AnalysisError:
+    """The answer when the model server gives none.
+
+    The sentences are written here: those of the client name addresses, which are the operator's affair.
+    """
+    match error:
+        case errors.ServerOverloaded():
+            return AnalysisError(
+                503,
+                "server_overloaded",
+                "The model server is busy. Try again in a few seconds.",
+                RETRY_AFTER_S,
+            )
+        case errors.ModelNotFound():
+            return AnalysisError(
+                503,
+                "model_not_found",
+                "The model server runs, but no version of the model is ready. Try again shortly.",
+                RETRY_AFTER_S,
+            )
+        case errors.ServerUnavailable():
+            return AnalysisError(
+                503,
+                "server_unavailable",
+                "The model server cannot be reached. Your scan was not analysed; try again shortly.",
+                RETRY_AFTER_S,
+            )
+        case errors.DeadlineExceeded():
+            return AnalysisError(
+                504,
+                "deadline_exceeded",
+                "The model server took too long to answer. Your scan was not analysed; try again.",
+            )
+        case errors.RequestRejected():
+            return AnalysisError(
+                502,
+                "request_rejected",
+                "The model server refused the scan. Tell whoever runs this service.",
+            )
+        case _:
+            return AnalysisError(
+                502,
+                "contract_error",
+                "The model server's answer could not be understood, so no diagnosis was read from it. "
+                "Tell whoever runs this service.",
+            )
+
+
+def unexpected_error() -> AnalysisError:
+    """The answer to a defect of ours, which is logged; call it while handling the exception."""
+    _log.exception("unexpected error while analysing a scan")
+    return AnalysisError(
+        500, "internal_error", "Something went wrong on our side. Your scan was not analysed."
+    )
