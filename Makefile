@@ -75,6 +75,8 @@ lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
 	  pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
 	  -c requirements.txt --group dev -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
+	  -c requirements.txt --group page -o docker/requirements-ui.txt
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

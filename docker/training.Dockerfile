@@ -1,0 +1,21 @@
+# Everything but the page: prepare data, train, export, publish and look after versions.
+#
+#   docker build -f docker/training.Dockerfile -t brain-tumour/training .
+#   --build-arg ACCELERATOR=[and-cuda]    TensorFlow with NVIDIA's libraries, some 3 GB more
+FROM python:3.11-slim
+ARG ACCELERATOR=
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check \
+      -c requirements.txt -r requirements.txt "tensorflow${ACCELERATOR}"
+COPY data data
+COPY serving serving
+COPY training training
+RUN python -m compileall -q data serving training
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    HOME=/tmp
+USER 10001:10001
+ENTRYPOINT ["python", "-m"]
+CMD ["training", "--help"]

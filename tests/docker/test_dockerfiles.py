@@ -1,0 +1,122 @@
+"""Dockerfiles: linted, hardened, and made of what is there."""
+
+import json
+import socket
+import subprocess
+import threading
+
+import pytest
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2, monitoring_config_pb2
+from tensorflow_serving.servables.tensorflow import session_bundle_config_pb2
+
+from tests.conftest import ROOT, RunningServer
+from tests.docker.tools import DOCKER, instructions, run, tool
+
+NAMES = sorted(path.name.removesuffix(".Dockerfile") for path in DOCKER.glob("*.Dockerfile"))
+SERVING_RELEASE = "2.20.0"
+
+
+@pytest.fixture(params=NAMES)
+def name(request) -> str:
+    return request.param
+
+
+def test_there_are_three_images():
+    assert NAMES == ["serving", "training", "ui"]
+
+
+def test_hadolint_finds_nothing(name):
+    assert run(tool("hadolint"), "--no-color", DOCKER / f"{name}.Dockerfile") == ""
+
+
+def test_no_image_runs_as_root(name):
+    users = [arguments for instruction, arguments in instructions(name) if instruction == "USER"]
+    assert users == ["10001:10001"]
+
+
+def test_signals_reach_the_program(name):
+    (entry,) = (text for instruction, text in instructions(name) if instruction == "ENTRYPOINT")
+    assert json.loads(entry)[0] in ("/usr/bin/tensorflow_model_server", "python")
+
+
+def test_what_is_copied_is_there_and_not_ignored(name):
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for instruction, arguments in instructions(name):
+        if instruction != "COPY" or "--from=" in arguments:
+            continue
+        source = next(word for word in arguments.split() if not word.startswith("--"))
+        assert (ROOT / source).exists()
+        assert f"!{source.split('/')[0]}" in ignored
+
+
+def test_the_context_leaves_out_everything_else():
+    """Scans, runs, caches, environments: what .gitignore keeps out of git must not get into an image."""
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    assert let_in == {"data", "docker", "models", "requirements.txt", "serving", "training", "ui"}
+
+
+def test_the_server_is_of_one_release_everywhere():
+    compose = (DOCKER / "compose.gpu.yaml").read_text()
+    assert dict(instructions("serving"))["ARG"]  # there are build arguments
+    assert ("ARG", f"BASE=tensorflow/serving:{SERVING_RELEASE}") in instructions("serving")
+    assert f"tensorflow/serving:{SERVING_RELEASE}-gpu" in compose
+
+
+def test_settings_of_the_server_parse_as_tensorflow_serving_parses_them():
+    kinds = {
+        "batching": session_bundle_config_pb2.BatchingParameters,
+        "models": model_server_config_pb2.ModelServerConfig,
+        "monitoring": monitoring_config_pb2.MonitoringConfig,
+    }
+    files = sorted((ROOT / "serving" / "config").glob("*.config"))
+    assert len(files) == 5
+    for path in files:
+        parsed = text_format.Parse(path.read_text(), kinds[path.stem.split("-")[0]]())
+        assert parsed.ByteSize() > 0
+
+
+def _available(*arguments: str) -> int:
+    return subprocess.run(["bash", DOCKER / "model_available.sh", *arguments]).returncode
+
+
+def test_the_health_check_knows_an_available_model(local_server: RunningServer, free_port):
+    port = local_server.rest.rsplit(":", 1)[1]
+    assert _available(port, "brain_tumor") == 0
+    assert _available(port, "another_model") == 1
+    assert _available(str(free_port())) == 1  # nothing listens
+
+
+def test_the_health_check_tells_loading_from_available(scripted_status):
+    assert _available(scripted_status("LOADING")) == 1
+    assert _available(scripted_status("AVAILABLE")) == 0
+
+
+@pytest.fixture
+def scripted_status(free_port):
+    """A function that answers one request for the model's status, laid out as TensorFlow Serving does."""
+
+    threads = []
+
+    def answer(state: str) -> str:
+        listener = socket.create_server(("127.0.0.1", free_port()))
+
+        def serve() -> None:
+            with listener, listener.accept()[0] as connection:
+                connection.recv(4096)
+                body = (
+                    '{\n "model_version_status": [\n  {\n   "version": "3",\n'
+                    f'   "state": "{state}",\n   "status": {{\n    "error_code": "OK"\n   }}\n  }}\n ]\n}}\n'
+                )
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+                connection.sendall((head + body).encode())
+
+        threads.append(threading.Thread(target=serve))
+        threads[-1].start()
+        return str(listener.getsockname()[1])
+
+    yield answer
+    for thread in threads:
+        thread.join()
