@@ -46,10 +46,12 @@ class ScanSlice:
     Attributes:
         image: uint8 `[224, 224, 3]`, RGB, letterboxed.
         findings: what is doubtful about it as a scan.
+        empty: nothing but air, as at the ends of a volume; not worth asking a model about.
     """
 
     image: NDArray[np.uint8]
     findings: tuple[Finding, ...] = ()
+    empty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

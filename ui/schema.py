@@ -181,7 +181,7 @@ class RefusedEvent(Refusal):
 
 
 class ModelEvent(BaseModel):
-    """Which model answers; comes once, before the first slice."""
+    """Which model answers; comes once, before the first slice, unless all slices are empty."""
 
     event: Literal["model"] = "model"
     model: ModelVersion
