@@ -2,11 +2,17 @@
 
 import { has, t } from "./texts.js";
 
+/** The sentence of an error of the API, in the page's language where we have the words. */
+export const sentence = ({ code, message }) => (has(`error.${code}`) ? t(`error.${code}`) : message);
+
 /** Why there is no answer. `message` is for people, in their language where we have the words. */
 export class Refused extends Error {
-  constructor({ code, message }) {
-    super(has(`error.${code}`) ? t(`error.${code}`) : message);
+  /** `status` and `retryAfter`, in seconds, are null where the server does not say. */
+  constructor({ code, message }, { status = null, retryAfter = null } = {}) {
+    super(sentence({ code, message }));
     this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -39,13 +45,14 @@ export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) 
     request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
     request.onprogress = () => request.status === 200 && readLines();
     request.onload = () => {
-      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText)));
+      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText), replyOf(request)));
       readLines();
       if (last?.event === "end") resolve();
       else reject(new Refused(last?.event === "failed" ? last.error : UNREACHABLE));
     };
     request.onerror = () => reject(new Refused(UNREACHABLE));
     request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    if (signal?.aborted) return request.onabort();
     signal?.addEventListener("abort", () => request.abort());
     request.send(form);
   });
@@ -61,6 +68,11 @@ export async function get(path) {
   }
   if (!response.ok) throw new Refused(errorIn(await response.text()));
   return response.json();
+}
+
+function replyOf(request) {
+  const seconds = Number.parseInt(request.getResponseHeader("Retry-After"), 10);
+  return { status: request.status, retryAfter: Number.isNaN(seconds) ? null : seconds };
 }
 
 function errorIn(body) {
