@@ -202,6 +202,7 @@ class Analyser:
                 plane=found.plane,
                 spacing_mm=found.spacing_mm,
                 length=len(found.slices),
+                notes=[QualityWarning(code=n.code, message=n.message) for n in found.notes],
             )
             for index, one in enumerate(found.slices):
                 run.waiting.append((number, index, one))

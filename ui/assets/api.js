@@ -3,13 +3,13 @@
 import { has, t } from "./texts.js";
 
 /** The sentence of an error of the API, in the page's language where we have the words. */
-export const sentence = ({ code, message }) => (has(`error.${code}`) ? t(`error.${code}`) : message);
+export const reason = ({ code, message }) => (has(`error.${code}`) ? t(`error.${code}`) : message);
 
 /** Why there is no answer. `message` is for people, in their language where we have the words. */
 export class Refused extends Error {
   /** `status` and `retryAfter`, in seconds, are null where the server does not say. */
   constructor({ code, message }, { status = null, retryAfter = null } = {}) {
-    super(sentence({ code, message }));
+    super(reason({ code, message }));
     this.code = code;
     this.status = status;
     this.retryAfter = retryAfter;

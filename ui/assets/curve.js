@@ -5,8 +5,8 @@ import { svg } from "./dom.js";
 import { number, percent, t } from "./texts.js";
 
 const HEIGHT = 220;
-const MARGIN = { left: 58, right: 12, top: 10, bottom: 42 };
-const NEAREST_TICKS = 64; // pixels between numbers on the axis
+const MARGIN = { left: 58, right: 26, top: 10, bottom: 42 };
+const NEAREST_TICKS = 52; // pixels between numbers on the axis
 
 /** How far up a probability lies, 0..1: each band of risk is a third, as on the risk bar. */
 export function heightOf(probability, { low, high }) {

@@ -1,10 +1,11 @@
 // The table of many scans: sortable by its heads, each row a way to the scan's detail. On a phone the rows
 // are cards (many.css), hence the roles, which browsers drop from elements that are no longer table cells.
 
-import { sentence } from "./api.js";
+import { reason } from "./api.js";
 import { h } from "./dom.js";
+import { remark } from "./remarks.js";
 import { groupOf, highest, isComplete, sorted } from "./rows.js";
-import { has, number, percent, t } from "./texts.js";
+import { number, percent, t } from "./texts.js";
 
 const COLUMNS = ["scan", "probability", "risk", "decision", "notes"];
 const SORTABLE = new Set(["scan", "probability", "risk", "decision"]);
@@ -78,7 +79,8 @@ function drawLine(row, onOpen) {
   return h(
     "tr",
     { role: "row", class: `scan ${group}${opens ? " opens" : ""}`, onclick: opens ? byMouse : null },
-    h("th", { scope: "row", role: "rowheader", class: "name" }, thumbnail(row, top), h("div", {}, nameOf(row, opens, open))),
+    h("th", { scope: "row", role: "rowheader", class: "name" },
+      h("div", {}, thumbnail(row, top), h("div", { class: "names" }, nameOf(row, opens, open)))),
     cell("probability", top && probabilityOf(row, top)),
     cell("risk", h("span", { class: `pill ${group}` }, t(`many.group.${group}`))),
     cell("decision", decisionOf(row, top)),
@@ -125,8 +127,8 @@ function decisionOf(row, top) {
 }
 
 function notesOf(row, top) {
-  if (row.error) return sentence(row.error);
+  if (row.error) return reason(row.error);
   if (!top) return isComplete(row) ? t(row.study.kind === "volume" ? "many.refused_volume" : "many.refused") : t("many.pending");
   const warnings = row.study.kind === "volume" ? [] : top.warnings;
-  return warnings.map(({ code, message }) => h("span", {}, has(`warning.${code}`) ? t(`warning.${code}`) : message));
+  return warnings.map((each) => h("span", {}, remark(each)));
 }

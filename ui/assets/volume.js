@@ -3,6 +3,7 @@
 
 import { createCurve } from "./curve.js";
 import { h } from "./dom.js";
+import { remark } from "./remarks.js";
 import { createStage } from "./stage.js";
 import { counted, peaks } from "./slices.js";
 import { number, percent, t } from "./texts.js";
@@ -19,6 +20,7 @@ export function createVolumeView({ study, model }) {
   let drawing = null;
 
   const summary = h("p", { class: "counts" });
+  const notes = h("ul", { class: "remarks" }, study.notes.map((note) => h("li", {}, remark(note))));
   const progress = h("progress", { max: study.length, "aria-label": t("volume.progress.label") });
   const words = h("p", { class: "hint", role: "status" });
   const failure = h("p", { class: "failure", role: "alert", hidden: true });
@@ -45,12 +47,14 @@ export function createVolumeView({ study, model }) {
     { class: "volume", "aria-label": t("volume.label") },
     h("h2", {}, titleOf(study)),
     summary,
+    study.notes.length ? notes : null,
     progress,
     words,
     failure,
     refusal,
-    h("div", { class: "charts" }, plot, legend, asTable),
+    plot,
     h("div", { class: "look" }, stage.element, tops),
+    h("div", { class: "explained" }, legend, asTable),
     h("ul", { class: "statements" }, ["single", "planes", "whole", "unlike"].map((name) => h("li", {}, t(`volume.statement.${name}`)))),
     h("p", { class: "hint" }, t("volume.model", { name: model.model.name, version: model.model.version })),
   );
@@ -147,7 +151,8 @@ function peakButton(slice, { spacing_mm: spacing }, onclick) {
     "button",
     { type: "button", onclick, "data-index": slice.index },
     slice.picture && h("img", { src: slice.picture, alt: "", width: 96, height: 96 }),
-    h("span", { class: "slice" }, t("volume.slice", { slice: number(slice.index + 1) }), spacing ? `, ${t("volume.mm", { mm: number(slice.index * spacing) })}` : ""),
+    h("span", { class: "slice" }, t("volume.slice", { slice: number(slice.index + 1) })),
+    spacing && h("span", { class: "mm" }, t("volume.mm", { mm: number(slice.index * spacing) })),
     h("span", { class: `pill ${risk}` }, percent(probability)),
   );
 }
