@@ -1,52 +1,69 @@
-// One place to give files, one place for the answer.
+// One place to give scans, one place for the answer, and the answers of the session.
 
-import { analyseAll } from "./analyse_all.js";
+import { answerActions } from "./actions.js";
+import { answerPanel } from "./answer.js";
 import { h } from "./dom.js";
-import { createManyView } from "./many.js";
-import { createVolumeView } from "./volume.js";
+import { createHistory } from "./history.js";
+import { createIntake } from "./intake.js";
+import { errorPanel, idlePanel } from "./panels.js";
+import { run } from "./run.js";
+import { createSamples } from "./samples.js";
+import { t } from "./texts.js";
+import { spoken } from "./verdict.js";
 
+/** Fill the tab. */
 export function mount(element) {
-  const detail = h("div", { id: "detail" });
-  const out = h("div", { id: "answer" });
-  const input = h("input", { type: "file", multiple: true });
-  let running = null;
-  const open = (study, slices, model) => {
-    if (study.kind !== "volume") return detail.replaceChildren(h("pre", {}, JSON.stringify(slices[0].decision)));
-    const view = createVolumeView({ study, model });
-    detail.replaceChildren(view.element);
-    slices.forEach(view.onSlice);
-    view.finish(null);
+  const outcome = h("section", { id: "answer", "aria-label": t("answer.region") }, idlePanel());
+  const status = h("p", { class: "sr-only", role: "status" });
+  let running = new AbortController();
+
+  /** Show in the answer's place. Whatever still runs was for another choice. */
+  const show = (shown, { wide = false } = {}) => {
+    outcome.replaceChildren(...[shown].flat());
+    frame.classList.toggle("wide", wide);
+    if (matchMedia("(max-width: 760px)").matches) outcome.scrollIntoView();
   };
-  input.addEventListener("change", async () => {
-    running?.abort();
-    const abort = (running = new AbortController());
-    const files = [...input.files];
-    const view = createManyView({ files, open, stop: () => abort.abort() });
-    detail.replaceChildren();
-    out.replaceChildren(view.element);
-    let alone = null;
-    const events = [];
-    const onEvent = (event) => {
-      view.onEvent(event);
-      events.push(event);
-      const model = events.find((one) => one.event === "model");
-      const studies = events.filter((one) => one.event === "study");
-      if (event.event === "slice" && files.length === 1 && studies.length === 1 && studies[0].kind === "volume") {
-        if (!alone) {
-          alone = createVolumeView({ study: studies[0], model });
-          out.replaceChildren(alone.element);
-        }
-        alone.onSlice(event.slice);
-      }
-    };
-    try {
-      await analyseAll(files, { onEvent, onUpload: view.onUpload, signal: abort.signal });
-      view.finish(null);
-      alone?.finish(null);
-    } catch (error) {
-      view.finish(error);
-      alone?.finish(error);
-    }
+  const supersede = () => {
+    running.abort();
+    running = new AbortController();
+    return running.signal;
+  };
+
+  const panelOf = (entry) => answerPanel({ ...entry, actions: entry.file ? answerActions(entry) : null });
+  const history = createHistory({
+    show: (entry) => (supersede(), show(panelOf(entry)), say(entry)),
+    compare: (...two) => (supersede(), show(comparison(two), { wide: true })),
   });
-  element.append(h("div", { id: "scan" }, input), detail, out);
+  const say = ({ slice }) => (status.textContent = spoken(slice.decision));
+
+  /** Analyse files, a promise of them, or what `take(signal)` promises. */
+  const choose = async (given) => {
+    const signal = supersede();
+    status.textContent = t("run.reading");
+    const answered = (answer) => {
+      show(panelOf(answer));
+      say(answer);
+      history.add(answer);
+    };
+    const open = (study, slices, model) => answerPanel({ slice: slices[0], model });
+    try {
+      const files = await (typeof given === "function" ? given(signal) : given);
+      if (signal.aborted) return;
+      if (!files.length) throw new Error(t("error.no_files"));
+      await run(files, { signal, show, open, answered });
+    } catch (error) {
+      if (!signal.aborted) show(errorPanel(error.message));
+    }
+    if (!signal.aborted && status.textContent === t("run.reading")) status.textContent = "";
+  };
+
+  const frame = h("div", { class: "analyse" },
+    h("div", { class: "giving" }, createIntake({ choose })), outcome, createSamples({ choose }), history.element, status);
+  element.append(frame);
+}
+
+function comparison(two) {
+  return h("div", { class: "comparison" }, two.map((entry) =>
+    h("section", { "aria-label": t("history.scan", { number: entry.number }) },
+      h("p", { class: "eyebrow" }, t("history.scan", { number: entry.number })), answerPanel({ ...entry, brief: true }))));
 }

@@ -2,8 +2,11 @@
 
 import { has, t } from "./texts.js";
 
-/** The sentence of an error of the API, in the page's language where we have the words. */
-export const reason = ({ code, message }) => (has(`error.${code}`) ? t(`error.${code}`) : message);
+/** A reason from the server in the page's language, in the server's own words where we have none. */
+export function reason({ code, message }) {
+  const key = [`error.${code}`, `server.${code}`].find(has);
+  return key ? t(key) : message;
+}
 
 /** Why there is no answer. `message` is for people, in their language where we have the words. */
 export class Refused extends Error {
@@ -13,6 +16,11 @@ export class Refused extends Error {
     this.code = code;
     this.status = status;
     this.retryAfter = retryAfter;
+  }
+
+  /** The page's server cannot be asked at all. */
+  static unreachable() {
+    return new Refused(UNREACHABLE);
   }
 }
 
@@ -26,7 +34,7 @@ const UNREACHABLE = { code: "page_unreachable", message: "" };
 export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
-    for (const file of files) form.append("file", file, file.name);
+    files.forEach((file, number) => form.append("file", file, neutralName(file, number)));
     const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
     let read = 0;
     let last = null;
@@ -73,6 +81,29 @@ export async function get(path) {
 function replyOf(request) {
   const seconds = Number.parseInt(request.getResponseHeader("Retry-After"), 10);
   return { status: request.status, retryAfter: Number.isNaN(seconds) ? null : seconds };
+}
+
+/**
+ * The report on one scan, a PDF as a Blob. `name` is printed in it; null leaves the file nameless.
+ */
+export async function report(file, { language, name }) {
+  const form = new FormData();
+  form.append("file", file, neutralName(file, 0));
+  if (name) form.append("name", name);
+  let response;
+  try {
+    response = await fetch(new URL(`api/v1/report?lang=${language}`, document.baseURI), { method: "POST", body: form });
+  } catch {
+    throw Refused.unreachable();
+  }
+  if (!response.ok) throw new Refused(errorIn(await response.text()));
+  return response.blob();
+}
+
+/** Names of files often hold names of patients: they stay in the browser, but for the ending. */
+function neutralName(file, number) {
+  const [ending] = file.name.match(/(\.nii)?\.[a-z0-9]{1,5}$/i) ?? [""];
+  return `scan-${number + 1}${ending.toLowerCase()}`;
 }
 
 function errorIn(body) {

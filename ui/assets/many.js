@@ -1,6 +1,7 @@
 // Many scans at once: how far it is, a table that fills as answers come, what to keep of it.
 
 import { analyseAll } from "./analyse_all.js";
+import { createDetail } from "./detail.js";
 import { h } from "./dom.js";
 import { csvOf, jsonOf, save } from "./downloads.js";
 import { isStill } from "./parcels.js";
@@ -9,6 +10,7 @@ import { createTable } from "./table.js";
 import { number, percent, t } from "./texts.js";
 
 const FILTERS = ["all", "high", "medium", "low", "refused", "unanswered"];
+const SUMMED = FILTERS.slice(1);
 /** Of the way between two sentences for screen readers: every answer would be too much to hear. */
 const SPOKEN_STEPS = 4;
 
@@ -17,8 +19,8 @@ const SPOKEN_STEPS = 4;
  *
  * @param {object} options
  * @param {File[]} options.files those sent
- * @param {(study: object, slices: object[], model: object) => void} options.open shows one scan in detail:
- *   the StudyEvent, its answers so far, the ModelEvent
+ * @param {(study: object, slices: object[], model: object) => HTMLElement} options.open the panel of one image:
+ *   of its StudyEvent, its only answer, the ModelEvent; a volume has a view of its own
  * @param {() => void} [options.stop] ends the run; without it there is no such button
  * @returns {{ element: HTMLElement, onEvent: Function, onUpload: Function, finish: Function }} `onEvent` takes
  *   the events of `analyseAll`, `onUpload` the share sent, `finish` null or the error that ended the run
@@ -31,20 +33,21 @@ export function createManyView({ files, open, stop = null }) {
 
   const words = h("h2", { tabindex: -1 });
   const hint = h("p", { class: "hint" });
-  const spoken = h("p", { class: "unseen", role: "status" });
+  const spoken = h("p", { class: "sr-only", role: "status" });
   const bar = h("progress", { max: 1, "aria-label": t("many.progress.label") });
   const failure = h("p", { class: "failure", role: "alert", hidden: true });
-  const stopButton = h("button", { type: "button", class: "quiet", onclick: () => state.ends() }, t("many.stop"));
-  const againButton = h("button", { type: "button", class: "main", onclick: () => sendAgain(left()) });
+  const stopButton = h("button", { type: "button", class: "button", onclick: () => state.ends() }, t("many.stop"));
+  const againButton = h("button", { type: "button", class: "button main", onclick: () => sendAgain(left()) });
   const filters = FILTERS.map((name) => {
     const count = h("span", { class: "count" });
     const choose = () => { state.filter = name; draw(); };
     const button = h("button", { type: "button", class: `filter ${name}`, onclick: choose }, t(`many.filter.${name}`), " ", count);
     return { name, button, count };
   });
-  const table = createTable((row) => open(row.study, row.slices, row.model));
+  const table = createTable((row) => detail.show(row));
+  const detail = createDetail({ open, listed: table.listed });
   const nothing = h("p", { class: "hint nothing" }, t("many.none"));
-  const keep = ["csv", "json"].map((form) => h("button", { type: "button", class: "quiet", onclick: () => download(form) }, t(`many.download.${form}`)));
+  const keep = ["csv", "json"].map((form) => h("button", { type: "button", class: "button", onclick: () => download(form) }, t(`many.download.${form}`)));
   const results = h(
     "div",
     { class: "results" },
@@ -60,6 +63,7 @@ export function createManyView({ files, open, stop = null }) {
     bar,
     failure,
     results,
+    detail.element,
   );
 
   const draw = () => {
@@ -93,7 +97,8 @@ export function createManyView({ files, open, stop = null }) {
     stopButton.hidden = !state.running || !state.ends;
     const { length } = left();
     againButton.hidden = !length;
-    againButton.textContent = t(length === 1 ? "many.again_one" : "many.again", { count: number(length) });
+    const key = rows.again.length ? "many.again" : "many.rest";
+    againButton.textContent = t(length === 1 ? `${key}_one` : key, { count: number(length) });
     failure.hidden = !state.error || state.error.name === "AbortError";
     failure.textContent = failure.hidden ? "" : state.error.message;
   };
@@ -112,7 +117,8 @@ export function createManyView({ files, open, stop = null }) {
 
   const onEvent = (event) => {
     state.hint = event.event === "waiting" ? t("many.waiting", { seconds: number(event.seconds) }) : "";
-    rows.add(event);
+    const row = rows.add(event);
+    if (event.event === "slice") detail.onSlice(row, event.slice);
     soon();
   };
 
@@ -124,6 +130,7 @@ export function createManyView({ files, open, stop = null }) {
 
   const finish = (error = null) => {
     Object.assign(state, { running: false, error, hint: "" });
+    detail.finish();
     draw();
   };
 
@@ -161,8 +168,6 @@ export function createManyView({ files, open, stop = null }) {
 }
 
 function summaryOf(groups) {
-  const counts = GROUPS_SAID.map((name) => [name, groups.filter((group) => group === name).length]);
+  const counts = SUMMED.map((name) => [name, groups.filter((group) => group === name).length]);
   return counts.filter(([, count]) => count).map(([name, count]) => t(`many.summary.${name}`, { count: number(count) })).join(", ");
 }
-
-const GROUPS_SAID = ["high", "medium", "low", "refused", "unanswered"];

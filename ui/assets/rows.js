@@ -32,26 +32,29 @@ export class Rows {
     this.byStudy = new Map();
   }
 
-  /** Take in an event. Its numbers are those of this run. */
+  /** Take in an event, whose numbers are those of this run; the row it is about, or null. */
   add(event) {
-    const model = this.models.at(-1) ?? null;
     switch (event.event) {
-      case "study":
-        this.byStudy.set(event.study, this.newRow(event, { study: event, model }));
-        break;
+      case "study": {
+        const row = this.newRow(event, { study: event, model: this.models.at(-1) ?? null });
+        this.byStudy.set(event.study, row);
+        return row;
+      }
+      case "slice": {
+        const row = this.byStudy.get(event.study);
+        row.slices.push(event.slice);
+        return row;
+      }
       case "refused":
-        this.newRow(event, { error: event.error, again: event.again ?? [] });
-        break;
+        return this.newRow(event, { error: event.error, again: event.again ?? [] });
       case "model":
         this.models.push(event);
-        break;
-      case "slice":
-        this.byStudy.get(event.study).slices.push(event.slice);
-        break;
+        return null;
       case "end":
         this.latency.prepare += event.latency_ms.prepare;
         this.latency.model += event.latency_ms.model;
     }
+    return null;
   }
 
   /** Forget the rows of files that are sent again. */

@@ -1,7 +1,7 @@
 // One slice of a volume: as the model saw it, the evidence over it, and what the model says of it.
 
+import { reason } from "./api.js";
 import { h } from "./dom.js";
-import { remark } from "./remarks.js";
 import { number, percent, t } from "./texts.js";
 
 const OPACITY = 60; // of the map, in hundredths, to begin with
@@ -35,7 +35,7 @@ export function createStage(study) {
     const familiar = Boolean(slice?.decision?.in_distribution);
     place.textContent = placeOf(study, index);
     verdict.replaceChildren(...saidOf(slice, familiar));
-    notes.replaceChildren(...(familiar ? slice.warnings : []).map((each) => h("li", {}, remark(each))));
+    notes.replaceChildren(...(familiar ? slice.warnings : []).map((each) => h("li", {}, reason(each))));
     picture.hidden = !slice?.picture;
     if (slice?.picture) picture.src = slice.picture;
     picture.alt = t("volume.picture", { place: place.textContent });

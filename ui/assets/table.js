@@ -3,7 +3,6 @@
 
 import { reason } from "./api.js";
 import { h } from "./dom.js";
-import { remark } from "./remarks.js";
 import { groupOf, highest, isComplete, sorted } from "./rows.js";
 import { number, percent, t } from "./texts.js";
 
@@ -14,7 +13,8 @@ const SORTABLE = new Set(["scan", "probability", "risk", "decision"]);
  * An empty table.
  *
  * @param {(row: import("./rows.js").Row) => void} onOpen a row with an answer is chosen
- * @returns {{ element: HTMLElement, show: (rows: import("./rows.js").Row[]) => void }}
+ * @returns {{ element: HTMLElement, show: Function, listed: Function }} `show(rows)` draws them, `listed()` gives
+ *   them in the order shown
  */
 export function createTable(onOpen) {
   const order = { column: "probability", descending: true };
@@ -66,8 +66,8 @@ export function createTable(onOpen) {
 
   tellOrder();
   const head = h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads));
-  const caption = h("caption", { class: "unseen" }, t("many.caption"));
-  return { element: h("table", { class: "scans", role: "table" }, caption, head, body), show };
+  const caption = h("caption", { class: "sr-only" }, t("many.caption"));
+  return { element: h("table", { class: "scans", role: "table" }, caption, head, body), show, listed: () => sorted(shown, order) };
 }
 
 function drawLine(row, onOpen) {
@@ -82,7 +82,7 @@ function drawLine(row, onOpen) {
     h("th", { scope: "row", role: "rowheader", class: "name" },
       h("div", {}, thumbnail(row, top), h("div", { class: "names" }, nameOf(row, opens, open)))),
     cell("probability", top && probabilityOf(row, top)),
-    cell("risk", h("span", { class: `pill ${group}` }, t(`many.group.${group}`))),
+    cell("band", h("span", { class: `pill ${group}` }, t(`many.group.${group}`))),
     cell("decision", decisionOf(row, top)),
     cell("notes", notesOf(row, top)),
   );
@@ -130,5 +130,5 @@ function notesOf(row, top) {
   if (row.error) return reason(row.error);
   if (!top) return isComplete(row) ? t(row.study.kind === "volume" ? "many.refused_volume" : "many.refused") : t("many.pending");
   const warnings = row.study.kind === "volume" ? [] : top.warnings;
-  return warnings.map((each) => h("span", {}, remark(each)));
+  return warnings.map((each) => h("span", {}, reason(each)));
 }

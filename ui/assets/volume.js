@@ -1,9 +1,9 @@
 // A volume: the risk along it, and its slices one by one with the evidence. The model judges single slices,
 // so the page gives no figure for the whole.
 
+import { reason } from "./api.js";
 import { createCurve } from "./curve.js";
 import { h } from "./dom.js";
-import { remark } from "./remarks.js";
 import { createStage } from "./stage.js";
 import { counted, peaks } from "./slices.js";
 import { number, percent, t } from "./texts.js";
@@ -20,7 +20,7 @@ export function createVolumeView({ study, model }) {
   let drawing = null;
 
   const summary = h("p", { class: "counts" });
-  const notes = h("ul", { class: "remarks" }, study.notes.map((note) => h("li", {}, remark(note))));
+  const notes = h("ul", { class: "remarks" }, study.notes.map((note) => h("li", {}, reason(note))));
   const progress = h("progress", { max: study.length, "aria-label": t("volume.progress.label") });
   const words = h("p", { class: "hint", role: "status" });
   const failure = h("p", { class: "failure", role: "alert", hidden: true });
