@@ -39,7 +39,8 @@ class ScriptedServer:
         behaviour: "answers", "hangs", "nan", "wrong_shape", "unknown_label" or one of
             `STATUS_OF_FAULT`.
         replaced: the version that answers is gone by the time its card is asked for, once.
-        in_distribution: what it says of every image.
+        in_distribution: what it says of every image up to `familiar_up_to`.
+        familiar_up_to: the probability above which an image is like none that it knows.
         version: the one it has; others are not found.
         swap_after: so many requests for answers, and the next version takes this one's place.
         batches: how many images came with each request.
@@ -48,6 +49,7 @@ class ScriptedServer:
     address: str = ""
     behaviour: str = "answers"
     in_distribution: bool = True
+    familiar_up_to: float = 1.0
     replaced: bool = False
     version: int = VERSION
     swap_after: int | None = None
@@ -94,7 +96,7 @@ class ScriptedServer:
             wire.TensorProto(
                 dtype=wire.DT_BOOL,
                 tensor_shape=_shape(len(labels)),
-                bool_val=[self.in_distribution] * len(labels),
+                bool_val=[self.in_distribution and p <= self.familiar_up_to for p in probabilities],
             )
         )
         if request.model_spec.signature_name == "explain":

@@ -27,7 +27,8 @@ export function createDetail({ open, listed }) {
   const button = (name, onclick) => h("button", { type: "button", class: "button", onclick }, t(`many.detail.${name}`));
   const previous = button("previous", () => step(-1));
   const next = button("next", () => step(1));
-  const content = h("div", { class: "content" });
+  // A link out of the panel leads to another tab, which the window would cover.
+  const content = h("div", { class: "content", onclick: (event) => event.target.closest(".link") && element.close() });
   const element = h(
     "dialog",
     { class: "detail", "aria-labelledby": "detail-title", onclick: (event) => event.target === element && element.close(), onclose: () => close() },
