@@ -20,6 +20,7 @@ from ui.failures import AnalysisError
 from ui.guard import GradioGate, SecurityHeaders
 from ui.page import ASSETS, TEXTS, build_page, page_options
 from ui.replies import ERRORS_OF_ANALYSIS, error_reply
+from ui.sample_routes import add_sample_routes
 from ui.schema import DISCLAIMER, Analysis, ErrorBody, Health, ModelStatus
 from ui.settings import Settings
 from ui.uploads import FIELD, BodyLimit, read_upload
@@ -82,6 +83,7 @@ def create_api(settings: Settings, analyser: Analyser) -> FastAPI:
     )
     _add_api(app, analyser)
     add_api_v1(app, analyser)
+    add_sample_routes(app)
     app.mount("/page/assets", StaticFiles(directory=ASSETS))
     app.mount("/page/texts", StaticFiles(directory=TEXTS))
     _add_error_replies(app)

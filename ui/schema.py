@@ -123,6 +123,9 @@ class StudyHead(BaseModel):
     plane: Plane | None = None
     spacing_mm: float | None = Field(default=None, description="From slice to slice.")
     length: int = Field(description="Number of slices; 1 for an image.", examples=[1])
+    notes: list[QualityWarning] = Field(
+        default=[], description="What was left out or assumed in reading it."
+    )
 
 
 class StudyResult(StudyHead):
@@ -181,7 +184,7 @@ class RefusedEvent(Refusal):
 
 
 class ModelEvent(BaseModel):
-    """Which model answers; comes once, before the first slice."""
+    """Which model answers; comes once, before the first slice, unless all slices are empty."""
 
     event: Literal["model"] = "model"
     model: ModelVersion
