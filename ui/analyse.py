@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,13 @@ from data.imaging import ScanError
 from data.studies import RefusedFile, ScanFile, ScanSlice, Study, read_studies
 from serving import errors
 from serving.client import Answer, Client, Prediction, Thresholds
-from ui.failures import AnalysisError, failed_server, refused_file, unexpected_error
+from ui.failures import (
+    AnalysisError,
+    failed_server,
+    refused_file,
+    unexpected_error,
+    unknown_version,
+)
 from ui.heatmap import overlay
 from ui.pictures import data_url
 from ui.schema import (
@@ -80,9 +86,19 @@ class _Run:
 class Analyser:
     """Analyses scans with the model behind one client; safe to call from many threads."""
 
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(
+        self, client: Client, model: str, hear: Callable[[Event], None] = lambda _: None
+    ) -> None:
+        """Prepare to ask.
+
+        Args:
+            client: of the model server.
+            model: its name there.
+            hear: is told every event of every analysis, to count it.
+        """
         self.client = client
         self.model = model
+        self._hear = hear
         # A decoded image takes up to 150 MB; one for each core keeps memory bounded.
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -128,7 +144,7 @@ class Analyser:
             latency_ms=Latency(prepare=0, model=0),
             disclaimer=DISCLAIMER,
         )
-        for event in self._events(files, wanted or Wanted()):
+        for event in self._heard(files, wanted or Wanted()):
             match event:
                 case StudyEvent():
                     report.results.append(
@@ -149,9 +165,11 @@ class Analyser:
     def stream(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> Iterator[Event]:
         """Analyse files and tell each answer as it comes; ends with `EndEvent` or `FailedEvent`."""
         try:
-            yield from self._events(files, wanted or Wanted())
+            yield from self._heard(files, wanted or Wanted())
         except AnalysisError as error:
-            yield FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+            failed = FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+            self._hear(failed)
+            yield failed
 
     def ready(self) -> ModelStatus:
         """Which version answers.
@@ -170,10 +188,18 @@ class Analyser:
         """The model card of a version.
 
         Raises:
-            AnalysisError: the model server does not say.
+            AnalysisError: the version is not served, or the model server does not say.
         """
         with _told_to_the_user():
-            return self.client.card(version)
+            try:
+                return self.client.card(version)
+            except errors.ModelNotFound as error:
+                raise unknown_version(version) from error
+
+    def _heard(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
+        for event in self._events(files, wanted):
+            self._hear(event)
+            yield event
 
     def _events(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
         run = _Run(wanted)
@@ -257,6 +283,8 @@ def _told_to_the_user() -> Iterator[None]:
     """Turn what goes wrong at the model server into an `AnalysisError`."""
     try:
         yield
+    except AnalysisError:
+        raise
     except errors.ServingError as error:
         _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
         raise failed_server(error) from error

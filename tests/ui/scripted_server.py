@@ -51,6 +51,7 @@ class ScriptedServer:
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         if status := STATUS_OF_FAULT.get(self.behaviour):
             context.abort(status, "as told")
+        self._check_version(request, context)
         response = wire.PredictResponse(model_spec=request.model_spec)
         response.model_spec.version.value = VERSION
         if request.model_spec.signature_name == "card":
@@ -89,7 +90,12 @@ class ScriptedServer:
             outputs["heatmap"].CopyFrom(_heatmaps(len(labels)))
         return response
 
+    def _check_version(self, request: Any, context: grpc.ServicerContext) -> None:
+        if request.model_spec.version.value not in (0, VERSION):
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such version")
+
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self._check_version(request, context)
         return metadata_response(VERSION, SIGNATURES)
 
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
