@@ -22,6 +22,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _PREFIX: Final = "brain_tumor_ui_"
 #: Seconds.
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_SHARES: Final = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99, 1)
 #: Routes that are no part of the API: the page, its assets, Gradio's own.
 _PAGE: Final = "page"
 
@@ -52,6 +53,12 @@ class Metrics:
             ["risk"],
             registry=registry,
         )
+        self._probability = Histogram(
+            _PREFIX + "probability",
+            "P(tumour) of images and slices that the model knows: how it is distributed, and whether it drifts.",
+            buckets=_SHARES,
+            registry=registry,
+        )
         self._refused = Counter(
             _PREFIX + "refused_files", "Files that are no scans.", ["code"], registry=registry
         )
@@ -78,6 +85,8 @@ class Metrics:
             case SliceEvent(slice=one) if one.decision is not None:
                 known = one.decision.in_distribution
                 self._slices.labels(one.decision.risk if known else "unfamiliar").inc()
+                if known:
+                    self._probability.observe(one.decision.probability)
             case RefusedEvent():
                 self._refused.labels(event.error.code).inc()
             case FailedEvent():

@@ -6,12 +6,10 @@ import subprocess
 import threading
 
 import pytest
-from google.protobuf import text_format
-from tensorflow_serving.config import model_server_config_pb2, monitoring_config_pb2
-from tensorflow_serving.servables.tensorflow import session_bundle_config_pb2
 
-from tests.conftest import ROOT, RunningServer
+from tests.conftest import ROOT
 from tests.docker.tools import DOCKER, instructions, run, tool
+from tests.docker.topology import Topology
 
 NAMES = sorted(path.name.removesuffix(".Dockerfile") for path in DOCKER.glob("*.Dockerfile"))
 SERVING_RELEASE = "2.20.0"
@@ -65,25 +63,12 @@ def test_the_server_is_of_one_release_everywhere():
     assert f"tensorflow/serving:{SERVING_RELEASE}-gpu" in compose
 
 
-def test_settings_of_the_server_parse_as_tensorflow_serving_parses_them():
-    kinds = {
-        "batching": session_bundle_config_pb2.BatchingParameters,
-        "models": model_server_config_pb2.ModelServerConfig,
-        "monitoring": monitoring_config_pb2.MonitoringConfig,
-    }
-    files = sorted((ROOT / "serving" / "config").glob("*.config"))
-    assert len(files) == 5
-    for path in files:
-        parsed = text_format.Parse(path.read_text(), kinds[path.stem.split("-")[0]]())
-        assert parsed.ByteSize() > 0
-
-
 def _available(*arguments: str) -> int:
     return subprocess.run(["bash", DOCKER / "model_available.sh", *arguments]).returncode
 
 
-def test_the_health_check_knows_an_available_model(local_server: RunningServer, free_port):
-    port = local_server.rest.rsplit(":", 1)[1]
+def test_the_health_check_knows_an_available_model(topology: Topology, free_port):
+    port = topology.serving.rest.rsplit(":", 1)[1]
     assert _available(port, "brain_tumor") == 0
     assert _available(port, "another_model") == 1
     assert _available(str(free_port())) == 1  # nothing listens
@@ -105,7 +90,9 @@ def scripted_status(free_port):
 
         def serve() -> None:
             with listener, listener.accept()[0] as connection:
-                connection.recv(4096)
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    request += connection.recv(4096)
                 body = (
                     '{\n "model_version_status": [\n  {\n   "version": "3",\n'
                     f'   "state": "{state}",\n   "status": {{\n    "error_code": "OK"\n   }}\n  }}\n ]\n}}\n'

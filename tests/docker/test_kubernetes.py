@@ -9,11 +9,20 @@ import yaml
 
 from tests.docker.tools import DOCKER, manifests, run, tool
 
-OVERLAYS = sorted(path.parent.name for path in DOCKER.glob("kubernetes/overlays/*/kustomization.yaml"))
+OVERLAYS = sorted(
+    path.parent.name for path in DOCKER.glob("kubernetes/overlays/*/kustomization.yaml")
+)
 RELEASE = "1.37"
 Objects = dict[tuple[str, str], dict[str, Any]]
-#: Of KServe's predictor beside those of a pod (serving.kserve.io/v1beta1, PredictorSpec, ComponentExtensionSpec).
-KSERVE = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "canaryTrafficPercent", "model"}
+#: Fields of KServe's predictor beside those of a pod: v1beta1.PredictorSpec, ComponentExtensionSpec.
+KSERVE = {
+    "minReplicas",
+    "maxReplicas",
+    "scaleMetric",
+    "scaleTarget",
+    "canaryTrafficPercent",
+    "model",
+}
 KSERVE_MODEL = {"modelFormat", "runtime", "protocolVersion", "storageUri"}
 
 
@@ -43,7 +52,12 @@ def test_everything_keeps_to_the_schema(objects):
 
 
 def test_the_schemas_are_able_to_refuse():
-    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"prots": []}}
+    wrong = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "a"},
+        "spec": {"prots": []},
+    }
     with pytest.raises(kubernetes_validate.ValidationError, match="prots"):
         kubernetes_validate.validate(wrong, RELEASE, strict=True)
 
@@ -105,12 +119,17 @@ def test_models_are_read_only(objects):
     claim = volume["persistentVolumeClaim"]["claimName"]
     assert ("PersistentVolumeClaim", claim) in objects
     flags = container(objects, "serving")["args"]
-    assert any(flag.split("=", 1)[1].startswith(mount["mountPath"] + "/brain_tumor") for flag in flags)
+    assert any(
+        flag.split("=", 1)[1].startswith(mount["mountPath"] + "/brain_tumor") for flag in flags
+    )
 
 
 def test_the_page_reaches_the_server_and_the_names_only(objects):
     policy = objects["NetworkPolicy", "ui"]["spec"]
-    assert policy["podSelector"]["matchLabels"].items() <= pod(objects, "ui")["metadata"]["labels"].items()
+    assert (
+        policy["podSelector"]["matchLabels"].items()
+        <= pod(objects, "ui")["metadata"]["labels"].items()
+    )
     to_server, to_names = policy["egress"]
     selected = to_server["to"][0]["podSelector"]["matchLabels"]
     assert selected.items() <= pod(objects, "serving")["metadata"]["labels"].items()
@@ -130,11 +149,20 @@ def test_a_gpu_is_asked_for_by_the_gpu_overlay_alone(objects):
 
 def test_kserve_manifests_hold_what_a_pod_may_and_what_kserve_adds():
     runtime, service = manifests(DOCKER / "kubernetes" / "kserve" / "inference-service.yaml")
-    assert (runtime["apiVersion"], runtime["kind"]) == ("serving.kserve.io/v1alpha1", "ServingRuntime")
-    assert (service["apiVersion"], service["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
+    assert (runtime["apiVersion"], runtime["kind"]) == (
+        "serving.kserve.io/v1alpha1",
+        "ServingRuntime",
+    )
+    assert (service["apiVersion"], service["kind"]) == (
+        "serving.kserve.io/v1beta1",
+        "InferenceService",
+    )
     _validate_pod({"containers": runtime["spec"]["containers"]})
     predictor = service["spec"]["predictor"]
-    _validate_pod({"containers": runtime["spec"]["containers"]} | {k: v for k, v in predictor.items() if k not in KSERVE})
+    _validate_pod(
+        {"containers": runtime["spec"]["containers"]}
+        | {k: v for k, v in predictor.items() if k not in KSERVE}
+    )
     assert predictor["model"].keys() <= KSERVE_MODEL
     assert predictor["model"]["runtime"] == runtime["metadata"]["name"]
     formats = [one["name"] for one in runtime["spec"]["supportedModelFormats"]]
