@@ -9,6 +9,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check \
       -c requirements.txt -r requirements.txt "tensorflow${ACCELERATOR}"
 COPY data data
+COPY docker/compare_answers.py docker/
 COPY serving serving
 COPY training training
 RUN python -m compileall -q data serving training

@@ -93,7 +93,11 @@ class Analyser:
     """Analyses scans with the model behind one client; safe to call from many threads."""
 
     def __init__(
-        self, client: Client, model: str, hear: Callable[[Event], None] = lambda _: None
+        self,
+        client: Client,
+        model: str,
+        hear: Callable[[Event], None] = lambda _: None,
+        version_label: str | None = None,
     ) -> None:
         """Prepare to ask.
 
@@ -101,10 +105,12 @@ class Analyser:
             client: of the model server.
             model: its name there.
             hear: is told every event of every analysis, to count it.
+            version_label: of the version to ask; None asks the newest.
         """
         self.client = client
         self.model = model
         self._hear = hear
+        self._label = version_label
         # A decoded image takes up to 150 MB; one for each core keeps memory bounded.
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -188,7 +194,10 @@ class Analyser:
             ready = [version for version, state in versions.items() if state == "AVAILABLE"]
             if not ready:
                 raise errors.ModelNotFound()
-        return ModelStatus(name=self.model, version=max(ready), versions=versions)
+            version = max(ready)
+            if self._label is not None:
+                version = self.client.metadata(version_label=self._label).version
+        return ModelStatus(name=self.model, version=version, versions=versions)
 
     def card(self, version: int) -> dict[str, Any]:
         """The model card of a version.
@@ -283,7 +292,8 @@ class Analyser:
 
     def _predict(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
         ask = self.client.explain if run.wanted.map else self.client.predict
-        answer = ask(images, version=run.version)
+        label = self._label if run.version is None else None
+        answer = ask(images, version=run.version, version_label=label)
         return answer, self.client.thresholds(answer.version)
 
 

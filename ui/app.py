@@ -52,7 +52,7 @@ def create_app(settings: Settings, client: Client, access: Access | None = None)
     admission = Admission(settings.running, settings.waiting)
     budget = Budget(settings.memory_mb * 2**20)
     metrics = Metrics(admission, budget)
-    analyser = Analyser(client, settings.model, metrics.hear)
+    analyser = Analyser(client, settings.model, metrics.hear, settings.version_label)
     page = build_page()
     add_events(page, analyser, admission, budget)
     return gr.mount_gradio_app(

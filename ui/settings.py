@@ -25,6 +25,10 @@ class Settings:
     model: str = MODEL_NAME
     """Name under which the server serves the model."""
 
+    version_label: str | None = None
+    """Ask the version that bears this label on the server, for example `stable`, and never a canary; by
+    default the newest."""
+
     timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 10.0
     """Seconds the model may take for one scan before the user gets an error."""
 

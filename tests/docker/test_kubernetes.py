@@ -1,5 +1,6 @@
 """Kubernetes: overlays build, keep to the schemas, and their parts find each other."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from tests.docker.tools import DOCKER, manifests, run, tool
 
+KUBERNETES = DOCKER / "kubernetes"
 OVERLAYS = sorted(
     path.parent.name for path in DOCKER.glob("kubernetes/overlays/*/kustomization.yaml")
 )
@@ -30,10 +32,18 @@ def test_there_is_one_for_cpus_and_one_for_gpus():
     assert OVERLAYS == ["cpu", "gpu"]
 
 
-@pytest.fixture(scope="module", params=OVERLAYS)
-def objects(request) -> Objects:
-    """What an overlay makes, by kind and name."""
-    built = run(tool("kubectl"), "kustomize", DOCKER / "kubernetes" / "overlays" / request.param)
+@pytest.fixture(scope="module", params=[*OVERLAYS, "cpu with labels", "gpu with labels"])
+def objects(request, tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    """What an overlay makes, by kind and name; with a component also."""
+    overlay, *component = request.param.split(" with ")
+    folder = tmp_path_factory.mktemp("overlay")
+    above = Path(os.path.relpath(KUBERNETES, folder))
+    lines = {
+        "resources": [str(above / "overlays" / overlay)],
+        "components": [str(above / "components" / name) for name in component],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    built = run(tool("kubectl"), "kustomize", folder)
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(built)}
 
 
@@ -119,6 +129,9 @@ def test_models_are_read_only(objects):
     claim = volume["persistentVolumeClaim"]["claimName"]
     assert ("PersistentVolumeClaim", claim) in objects
     flags = container(objects, "serving")["args"]
+    assert [
+        flag for flag in flags if flag.startswith(("--model_base_path", "--model_config_file="))
+    ]
     assert any(
         flag.split("=", 1)[1].startswith(mount["mountPath"] + "/brain_tumor") for flag in flags
     )
@@ -139,6 +152,14 @@ def test_the_page_reaches_the_server_and_the_names_only(objects):
         one["value"] for one in container(objects, "ui")["env"] if one["name"] == "UI_SERVER"
     ).split(":")
     assert int(port) in [p["port"] for p in objects["Service", server]["spec"]["ports"]]
+
+
+def test_with_labels_the_page_asks_for_one_of_them(objects):
+    flags = container(objects, "serving")["args"]
+    variables = {one["name"]: one["value"] for one in container(objects, "ui")["env"]}
+    labelled = "--model_config_file=/models/brain_tumor/models.config" in flags
+    assert (variables.get("UI_VERSION_LABEL") == "stable") is labelled
+    assert ("--model_name=brain_tumor" in flags) is not labelled
 
 
 def test_a_gpu_is_asked_for_by_the_gpu_overlay_alone(objects):
