@@ -15,8 +15,15 @@ SMOKE ?=
 DATASET ?= $(if $(SMOKE),runs/smoke/prepared,prepared)
 RUN ?= $(if $(SMOKE),runs/smoke/run,runs/latest)
 
+# Containers on an NVIDIA GPU; versions by label; monitoring, proxy, training.
+GPU ?=
+LABELS ?=
+PROFILES ?=
+
 BIN := .venv/bin
 MODELS := models/brain_tumor
+COMPOSE = docker compose --file docker/compose.yaml $(if $(GPU),--file docker/compose.gpu.yaml) \
+  $(if $(LABELS),--file docker/compose.labels.yaml) $(PROFILES:%=--profile %)
 # TensorFlow's C++ start-up notes say nothing to a user.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -24,10 +31,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak train lock
+.PHONY: help demo test lint bench soak train docker-up docker-down docker-check lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PORT=$(PORT) GRPC_PORT=$(GRPC_PORT) REST_PORT=$(REST_PORT) move the demo, for example:"
 	@echo "  make demo PORT=8080"
@@ -39,8 +46,8 @@ demo: $(BIN)/.installed ## model server and page on http://127.0.0.1:7860; Ctrl-
 	trap 'kill $$server $$page 2>/dev/null; wait' EXIT; trap 'exit 0' INT TERM; \
 	wait -n $$server $$page
 
-test: $(BIN)/.installed-dev ## all tests
-	$(BIN)/python -m pytest
+test: $(BIN)/.installed-dev ## all tests but those of docker-check
+	$(BIN)/python -m pytest --ignore=tests/docker
 
 lint: $(BIN)/.installed-dev ## ruff and types
 	$(BIN)/ruff check .
@@ -69,6 +76,15 @@ train: TRAIN_OPTIONS = --head-epochs 1 --epochs 1 --full-size-epochs 1 --image-s
 train: EXPORT_OPTIONS = --unfamiliar-views 2 --allow-worthless
 train: MODELS = runs/smoke/models/brain_tumor
 endif
+
+docker-up: ## page and TensorFlow Serving in containers; GPU=1, LABELS=1, PROFILES="monitoring proxy"
+	$(COMPOSE) up --build --detach --wait
+
+docker-down: ## end them; the same variables
+	$(COMPOSE) down
+
+docker-check: $(BIN)/.installed-dev ## check docker/ by all means that need no Docker engine
+	$(BIN)/python -m pytest tests/docker
 
 lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
 	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \

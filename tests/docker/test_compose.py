@@ -68,6 +68,12 @@ def test_every_setting_of_the_page_exists():
     assert {name for name in given if name.startswith("UI_")} <= known
 
 
+def test_the_page_believes_the_proxy_and_nobody_else():
+    services = compose()
+    address = services["proxy"]["networks"]["pages"]["ipv4_address"]
+    assert services["ui"]["environment"]["UI_TRUSTED_PROXIES"] == address
+
+
 @pytest.mark.parametrize("overrides", [(), ("compose.labels.yaml",), ("compose.gpu.yaml",)])
 def test_the_model_server_has_cores_for_what_its_threads_and_batches_expect(overrides):
     serving = compose(*overrides)["serving"]
