@@ -55,7 +55,7 @@ class Metrics:
         )
         self._probability = Histogram(
             _PREFIX + "probability",
-            "P(tumour) of images and slices that the model knows: how it is distributed, and whether it drifts.",
+            "P(tumour) of images and slices that the model knows.",
             buckets=_SHARES,
             registry=registry,
         )

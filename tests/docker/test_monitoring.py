@@ -89,6 +89,23 @@ def _known(topology: Topology) -> set[str]:
     return known
 
 
+def test_an_answer_counts_once_in_the_distribution(
+    topology: Topology, samples: dict[str, list[Path]]
+):
+    def counted() -> dict[str, float]:
+        page = topology.page.get("/metrics").text
+        rows = re.findall(
+            r'^brain_tumor_ui_probability_bucket\{le="(.+)"\} (.+)$', page, re.MULTILINE
+        )
+        return {bound: float(count) for bound, count in rows}
+
+    before = counted()
+    answer = topology.page.post("/", files={"file": samples["yes"][0].read_bytes()}).json()
+    assert answer["in_distribution"]
+    grown = {bound for bound, count in counted().items() if count == before[bound] + 1}
+    assert grown == {bound for bound in before if float(bound) >= answer["probability"]}
+
+
 def test_every_query_is_one_that_prometheus_answers(topology: Topology):
     for expression in EXPRESSIONS:
         answer = topology.prometheus.get("/api/v1/query", params={"query": expression})
