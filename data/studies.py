@@ -102,6 +102,10 @@ class RefusedFile:
     member: str | None = None
     error: ScanError
 
+    def __post_init__(self) -> None:
+        """Keep the sentence alone: frames and causes hold the file, and may quote what is in it."""
+        self.error.__traceback__ = self.error.__cause__ = self.error.__context__ = None
+
 
 def read_studies(files: Iterable[ScanFile]) -> Iterator[Study | RefusedFile]:
     """Read files one after another; one that cannot be read yields its reason, and the rest goes on.

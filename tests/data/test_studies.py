@@ -119,6 +119,20 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(monkeypatch, scan):
         assert re.search(r"larger than \d+ MB", sentence)
 
 
+def test_a_refusal_keeps_neither_the_file_nor_what_went_wrong_inside(samples):
+    cut = samples["yes"][0].read_bytes()[:3000]
+    for payload in (
+        cut,
+        b"text",
+        bundled("MR_truncated.dcm"),
+        bundled("CT_small.dcm"),
+        packed({"a": cut}),
+    ):
+        (refused,) = read(payload)
+        error = refused.error
+        assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+
+
 def test_sentences_hold_no_name_and_say_what_to_do(scan):
     bad = [
         b"", b"text", packed({"patient-mustermann.txt": b"x"}), dicom(scan, Modality="CT"),
