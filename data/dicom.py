@@ -111,13 +111,13 @@ def _read_stack(found: list[_Slide]) -> Iterator[Study | RefusedFile]:
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
         return
-    failed: dict[_Place, ScanError] = {}
+    failed: dict[tuple[_Place, int], ScanError] = {}
     try:
         slices = _slices(slides, view, failed)
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
         return
-    for place, problem in failed.items():
+    for place, problem in {place: error for (place, _), error in failed.items()}.items():
         yield RefusedFile(file=place.file, member=place.member, error=problem)
     if not slices:
         return
@@ -161,17 +161,19 @@ def _in_order(
 
 
 def _slices(
-    slides: list[_Slide], view: View | None, failed: dict[_Place, ScanError]
+    slides: list[_Slide], view: View | None, failed: dict[tuple[_Place, int], ScanError]
 ) -> tuple[ScanSlice, ...]:
-    """What can be read of a stack; what cannot is entered in `failed`."""
+    """What can be read of a stack; what cannot is entered in `failed`, by its place and frame."""
     reader = FrameReader()
 
     def pixels(slide: _Slide) -> NDArray | None:
-        try:
-            return reader.frame(slide.place.read, slide.frame, slide.header.padding)
-        except ScanError as error:
-            failed.setdefault(slide.place, error)
-            return None
+        key = slide.place, slide.frame.index
+        if key not in failed:  # what fails once may fail slowly, too
+            try:
+                return reader.frame(slide.place.read, slide.frame, slide.header.padding)
+            except ScanError as error:
+                failed[key] = error
+        return None
 
     mapping = _mapping(slides, pixels)
 

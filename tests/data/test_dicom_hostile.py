@@ -16,6 +16,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -176,6 +177,13 @@ def jpeg_of_another_size(levels: np.ndarray, rows: int, columns: int) -> bytes:
     return bytes(stream)
 
 
+def jpeg_ls_of_another_size(levels: np.ndarray, rows: int, columns: int) -> bytes:
+    stream = bytearray(imagecodecs.jpegls_encode(levels))
+    at = stream.index(b"\xff\xf7") + 5
+    stream[at : at + 4] = struct.pack(">HH", rows, columns)
+    return bytes(stream)
+
+
 def rle_bomb() -> bytes:
     return struct.pack("<16L", 1, 64, *([0] * 14)) + b"\x81\x00" * 5_000_000
 
@@ -208,6 +216,9 @@ BOMBS = {
     ),
     "JPEG that claims 65500 × 65500": lambda g: dicom(
         g, syntax=JPEGBaseline8Bit, frames=[jpeg_of_another_size(g, 65500, 65500)]
+    ),
+    "JPEG-LS that claims 65500 × 65500": lambda g: dicom(
+        g, syntax=JPEGLSLossless, frames=[jpeg_ls_of_another_size(g, 65500, 65500)]
     ),
     "RLE": lambda g: dicom(g, syntax=RLELossless, frames=[rle_bomb()]),
     "deflated": deflated_bomb,
