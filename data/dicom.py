@@ -92,8 +92,9 @@ class DicomSeries:
 
     def studies(self) -> Iterator[Study | RefusedFile]:
         """Read each stack, in the order in which its first file came."""
+        reader = FrameReader()
         while self._stacks:
-            yield from _read_stack(self._stacks.pop(next(iter(self._stacks))))
+            yield from _read_stack(self._stacks.pop(next(iter(self._stacks))), reader)
 
 
 def _direction_key(frame: Frame) -> tuple[float, ...] | None:
@@ -102,7 +103,7 @@ def _direction_key(frame: Frame) -> tuple[float, ...] | None:
     return tuple(np.round(frame.directions, 2).ravel().tolist())
 
 
-def _read_stack(found: list[_Slide]) -> Iterator[Study | RefusedFile]:
+def _read_stack(found: list[_Slide], reader: FrameReader) -> Iterator[Study | RefusedFile]:
     first = min((one.place for one in found), key=lambda place: place.file)
     view = _view(found)
     slides, gaps, notes = _in_order(found, view)
@@ -113,7 +114,7 @@ def _read_stack(found: list[_Slide]) -> Iterator[Study | RefusedFile]:
         return
     failed: dict[tuple[_Place, int], ScanError] = {}
     try:
-        slices = _slices(slides, view, failed)
+        slices = _slices(slides, view, reader, failed)
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
         return
@@ -161,10 +162,12 @@ def _in_order(
 
 
 def _slices(
-    slides: list[_Slide], view: View | None, failed: dict[tuple[_Place, int], ScanError]
+    slides: list[_Slide],
+    view: View | None,
+    reader: FrameReader,
+    failed: dict[tuple[_Place, int], ScanError],
 ) -> tuple[ScanSlice, ...]:
     """What can be read of a stack; what cannot is entered in `failed`, by its place and frame."""
-    reader = FrameReader()
 
     def pixels(slide: _Slide) -> NDArray | None:
         key = slide.place, slide.frame.index

@@ -20,7 +20,7 @@ _JPEG: Final = (
     "1.2.840.10008.1.2.4.57",  # lossless
     "1.2.840.10008.1.2.4.70",  # lossless, first-order prediction
 )
-_JPEG_LS: Final = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")  # lossless, near-lossless
+JPEG_LS: Final = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")  # lossless, near-lossless
 _JPEG_2000: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")  # lossless, lossy
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe"
 #: Start of a JPEG 2000 codestream and of the segment with its size.
@@ -29,7 +29,7 @@ _JPEG_LS_START: Final = 0xF7
 _MAX_OFFSET: Final = 2**16
 _RLE: Final = "1.2.840.10008.1.2.5"
 NATIVE: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-COMPRESSED: Final = (*_JPEG, *_JPEG_LS, *_JPEG_2000, _RLE)
+COMPRESSED: Final = (*_JPEG, *JPEG_LS, *_JPEG_2000, _RLE)
 #: pydicom asks for it; imagecodecs is among our requirements.
 DECODER_DEPENDENCIES: Final = dict.fromkeys(COMPRESSED, ("imagecodecs",))
 
@@ -74,7 +74,7 @@ def _decode(frame: bytes, runner: Any, shape: tuple[int, ...]) -> NDArray:
     import imagecodecs
 
     syntax, photometric = runner.transfer_syntax, runner.photometric_interpretation
-    if syntax in _JPEG_LS:
+    if syntax in JPEG_LS:
         return imagecodecs.jpegls_decode(frame, out=_room(shape, _check_jpeg(frame, shape)))
     if syntax in _JPEG_2000:
         _check_jpeg_2000(frame, shape)

@@ -264,6 +264,24 @@ def test_ten_thousand_threads_of_tags(scan):
     assert refusal(file[:meta_end] + opened * depth + file[meta_end:])[0] == "bad_header"
 
 
+def test_of_many_damaged_jpeg_ls_frames_few_are_tried(scan, monkeypatch):
+    """CharLS may take seconds for one; a thousand must not take an hour."""
+    decode, tried = imagecodecs.jpegls_decode, []
+
+    def noted(frame, **options):
+        tried.append(len(frame))
+        return decode(frame, **options)
+
+    monkeypatch.setattr(imagecodecs, "jpegls_decode", noted)
+    frame = imagecodecs.jpegls_encode(scan)
+    cut = frame[: len(frame) // 4 * 2]
+    good = dicom(scan, syntax=JPEGLSLossless, frames=[frame])
+    bad = dicom(np.stack([scan] * 20), syntax=JPEGLSLossless, frames=[cut] * 20)
+    found = read(good, bad, bundled("MR_small.dcm"))
+    assert [type(one) for one in found] == [Study, RefusedFile, Study]
+    assert tried.count(len(cut)) == 3
+
+
 def test_a_prefix_and_nothing_else():
     assert refusal(bytes(128) + b"DICM")[0] == "no_image"
 
