@@ -9,7 +9,7 @@ import promql_parser
 import yaml
 
 from tests.conformance import recorded
-from tests.conftest import eventually
+from tests.conftest import ROOT, eventually
 from tests.docker.tools import DOCKER, run, tool
 from tests.docker.topology import Topology
 
@@ -64,6 +64,14 @@ def test_alerts_come_when_they_should_and_not_before():
 def test_the_runbook_knows_every_alert():
     headings = re.findall(r"^### (\w+)$", (DOCKER / "RUNBOOK.md").read_text(), re.MULTILINE)
     assert set(headings) == ALERTS
+
+
+def test_the_runbook_knows_every_error_of_the_page():
+    """Codes that come with 5xx, as the page's own description of errors has them."""
+    source = (ROOT / "ui" / "failures.py").read_text()
+    codes = set(re.findall(r'\b50\d,\s*"(\w+)"', source)) - {"internal_error"}
+    assert len(codes) >= 8
+    assert codes <= set(re.findall(r"`(\w+)`", (DOCKER / "RUNBOOK.md").read_text()))
 
 
 def test_every_metric_of_rules_and_dashboard_exists(
