@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Execute the steps of the Dockerfiles where there is no Docker engine and no Docker Hub: build_without_engine.sh
+# ALL=1 adds those of training and of the Space, which install TensorFlow: 10 GB of disk for a while.
 #
 # Needs root, debootstrap, buildah and bubblewrap of Debian 12. The base images are made of Debian's packages and
 # bear the official names; the real ones differ (Python is built otherwise, tensorflow/serving is Ubuntu with the
@@ -25,22 +26,22 @@ for name in python:3.11-slim tensorflow/serving:2.20.0; do
   "${buildah[@]}" commit --quiet "$base" "$full" >>"$work/log"
 done
 
-build() { # NAME TAG ARGUMENTS…: its root file system
+build() { # DOCKERFILE TAG ARGUMENTS…: its root file system
   "${buildah[@]}" bud --quiet --format docker --network host --pull-never --tag "$2" "${@:3}" \
-    --file "docker/$1.Dockerfile" . >>"$work/log"
+    --file "$1" . >>"$work/log"
   "${buildah[@]}" mount "$("${buildah[@]}" from --pull-never "localhost/$2")"
 }
 megabytes() { echo "$(($(du --summarize --bytes "$1" | cut -f1) / 1000000)) MB"; }
 
-baked="$(build serving serving:baked --build-arg MODELS=baked)"
+baked="$(build docker/serving.Dockerfile serving:baked --build-arg MODELS=baked)"
 test -f "$baked/models/brain_tumor/3/saved_model.pb"
 # The default, named: this buildah does not find a stage by an argument's default.
-mounted="$(build serving serving:mounted --build-arg MODELS=mounted)"
+mounted="$(build docker/serving.Dockerfile serving:mounted --build-arg MODELS=mounted)"
 test ! -e "$mounted/models" && test -x "$mounted/usr/local/bin/model_available"
 test -f "$mounted/etc/serving/batching-2-cores.config"
 echo "serving: both variants built; the models are in one and not in the other"
 
-page="$(build ui ui)"
+page="$(build docker/ui.Dockerfile ui)"
 if find "$page" -iname '*tensorflow*' -not -path "$page/app/*" | grep .; then exit 1; fi
 echo "ui: built, $(megabytes "$page") of which the base is $(megabytes "$root"); no TensorFlow"
 
@@ -55,3 +56,14 @@ for _ in $(seq 120); do
 done
 grep '"ok"' "$work/health"
 echo "ui: runs from its image, read-only, as user 10001"
+
+if [ -n "${ALL:-}" ]; then
+  training="$(build docker/training.Dockerfile training)"
+  chroot "$training" /bin/sh -c 'cd /app && python3 -m training --help && python3 -m serving publish --help' >>"$work/log"
+  echo "training: built, $(megabytes "$training"); its commands start"
+  docker/space/lay_out.sh "$work/space" >>"$work/log"
+  cd "$work/space"
+  space="$(build Dockerfile space)"
+  chroot "$space" /bin/sh -c 'cd /app && python3 -m serving run --help && python3 -m ui --help' >>"$work/log"
+  echo "space: built, $(megabytes "$space"); both its programs start"
+fi

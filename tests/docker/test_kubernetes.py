@@ -32,15 +32,23 @@ def test_there_is_one_for_cpus_and_one_for_gpus():
     assert OVERLAYS == ["cpu", "gpu"]
 
 
-@pytest.fixture(scope="module", params=[*OVERLAYS, "cpu with labels", "gpu with labels"])
+VARIANTS = [
+    "cpu with labels",
+    "gpu with labels",
+    "cpu with object-store",
+    "gpu with labels with object-store",
+]
+
+
+@pytest.fixture(scope="module", params=[*OVERLAYS, *VARIANTS])
 def objects(request, tmp_path_factory: pytest.TempPathFactory) -> Objects:
     """What an overlay makes, by kind and name; with a component also."""
-    overlay, *component = request.param.split(" with ")
+    overlay, *components = request.param.split(" with ")
     folder = tmp_path_factory.mktemp("overlay")
     above = Path(os.path.relpath(KUBERNETES, folder))
     lines = {
         "resources": [str(above / "overlays" / overlay)],
-        "components": [str(above / "components" / name) for name in component],
+        "components": [str(above / "components" / name) for name in components],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(lines))
     built = run(tool("kubectl"), "kustomize", folder)
@@ -104,11 +112,12 @@ def test_pods_may_do_nothing_that_they_need_not(objects, name):
     spec = pod(objects, name)["spec"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["automountServiceAccountToken"] is False
-    security = container(objects, name)["securityContext"]
-    assert security["readOnlyRootFilesystem"] is True
-    assert security["allowPrivilegeEscalation"] is False
-    assert security["capabilities"] == {"drop": ["ALL"]}
-    assert container(objects, name)["resources"].keys() == {"requests", "limits"}
+    for one in [*spec["containers"], *spec.get("initContainers", [])]:
+        security = one["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert one["resources"].keys() == {"requests", "limits"}
 
 
 def test_the_server_is_not_process_one(objects):
@@ -126,8 +135,13 @@ def test_models_are_read_only(objects):
     mount = next(m for m in container(objects, "serving")["volumeMounts"] if m["name"] == "models")
     assert mount["readOnly"] is True
     volume = next(v for v in pod(objects, "serving")["spec"]["volumes"] if v["name"] == "models")
-    claim = volume["persistentVolumeClaim"]["claimName"]
-    assert ("PersistentVolumeClaim", claim) in objects
+    if "emptyDir" in volume:  # filled by a container beside the server
+        (beside,) = pod(objects, "serving")["spec"]["initContainers"]
+        assert mount["mountPath"] in [m["mountPath"] for m in beside["volumeMounts"]]
+        assert not [name for kind, name in objects if kind == "PersistentVolumeClaim"]
+    else:
+        claim = volume["persistentVolumeClaim"]["claimName"]
+        assert ("PersistentVolumeClaim", claim) in objects
     flags = container(objects, "serving")["args"]
     assert [
         flag for flag in flags if flag.startswith(("--model_base_path", "--model_config_file="))
