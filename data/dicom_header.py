@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from data.dicom_codecs import COMPRESSED, NATIVE
 from data.imaging import ScanError
-from data.volume import MAX_SLICE_PIXELS, MAX_SLICES, check_slices, check_spacing
+from data.volume import check_slices, check_spacing
 from data.window import LookupTable, Mapping, Window
 
 #: What comes before the pixels. Some kilobytes; two megabytes for 1000 frames that describe themselves.
@@ -33,6 +33,8 @@ MAX_FRAMES: Final = 4096
 #: Bytes of an element that holds some numbers.
 _MAX_VALUE_BYTES: Final = 4096
 _MAX_TABLE_BYTES: Final = 2**17
+#: Of a compressed frame, its own header left out.
+_FRAGMENT_BYTES: Final = 8
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 #: Group 2 or 8 as the first thing in a file without preamble, little-endian or big-endian.
 _BARE: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
@@ -183,7 +185,7 @@ def read_header(payload: bytes) -> Header:
     problem: ScanError | None = None
     with quiet_pydicom():
         try:
-            return _header(parse(payload)[0])
+            return _header(parse(payload)[0], len(payload))
         except ScanError as error:
             problem = error
         except Exception:  # pydicom raises nearly anything on hostile bytes, values in the text
@@ -191,7 +193,7 @@ def read_header(payload: bytes) -> Header:
     raise problem  # outside of the handler, so that it drags no other error along
 
 
-def _header(dataset: Any) -> Header:
+def _header(dataset: Any, file_bytes: int) -> Header:
     from data.dicom_scope import refuse_what_we_cannot_judge
 
     uid = _text(dataset, "SeriesInstanceUID")
@@ -219,11 +221,13 @@ def _header(dataset: Any) -> Header:
         )
     count = _count(dataset, "NumberOfFrames", 1)
     check_slices(1, rows, columns)
-    if count > MAX_FRAMES or rows * columns * count > MAX_SLICE_PIXELS * MAX_SLICES:
-        check_slices(MAX_SLICES + 1, rows, columns)
+    if count > MAX_FRAMES:
+        check_slices(count, rows, columns)
+    if count > 1 and count * _least_bytes(dataset, rows * columns) > file_bytes:
+        raise ScanError("corrupt", "The file holds fewer frames than it says. Export it again.")
     frames = tuple(_frame(dataset, index) for index in range(count))
     return Header(
-        series=(uid, rows, columns, photometric, image_type, echo) if uid else None,
+        series=(uid, rows, columns, photometric, samples, image_type, echo) if uid else None,
         number=int(_floats(dataset, "InstanceNumber", 1, default=0.0)[0]),
         rows=rows,
         columns=columns,
@@ -232,6 +236,13 @@ def _header(dataset: Any) -> Header:
         inverted=photometric == "MONOCHROME1",
         padding=_padding(dataset),
     )
+
+
+def _least_bytes(dataset: Any, pixels: int) -> int:
+    """That a frame takes in the file, at least; YBR may share colours between neighbours."""
+    if dataset.file_meta.TransferSyntaxUID in NATIVE:
+        return pixels * _count(dataset, "BitsAllocated", 8) // 8
+    return _FRAGMENT_BYTES
 
 
 def _frame(dataset: Any, index: int) -> Frame:

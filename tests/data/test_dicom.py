@@ -474,7 +474,7 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(name):
         ({"BitsAllocated": 1}, "unsupported_pixels"),
         ({"Rows": 65535, "Columns": 65535}, "too_many_pixels"),
         ({"NumberOfFrames": 10**9}, "too_many_slices"),
-        ({"NumberOfFrames": 1000}, "too_many_slices"),
+        ({"NumberOfFrames": 1000}, "corrupt"),
         ({"PixelSpacing": [1, 1000]}, "bad_header"),
         ({"PixelSpacing": [0, 1]}, "bad_header"),
         ({"PhotometricInterpretation": "NONE"}, "corrupt"),
@@ -482,6 +482,28 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(name):
 )
 def test_headers_that_cannot_be_are_refused(scan, elements, code):
     assert refusal(dicom(scan, **EIGHT_BITS | elements))[0] == code
+
+
+def test_volumes_of_too_many_slices_or_voxels_are_refused(scan):
+    many = np.tile(scan[:32, :32], (513, 1, 1))
+    assert refusal(dicom(many, **EIGHT_BITS))[0] == "too_many_slices"
+    frame = rle(np.zeros((4096, 4096), np.uint8))
+    big = dicom(np.empty((9, 4096, 4096), np.uint8), syntax=RLELossless, frames=[frame] * 9)
+    assert refusal(big)[0] == "too_many_pixels"
+
+
+def test_more_slices_than_memory_should_keep_are_refused(scan, monkeypatch):
+    monkeypatch.setattr("data.dicom.MAX_FRAMES_AT_ONCE", 5)
+    found = read(*series([scan] * 7))
+    assert [one.error.code for one in found[:2]] == ["too_many_slices"] * 2
+    assert len(found[2].slices) == 5
+
+
+def test_grey_and_colour_under_one_series_are_not_one_volume(scan):
+    grey_file = dicom(scan, SeriesInstanceUID="1.2.3", **EIGHT_BITS)
+    colours = np.repeat(scan[..., None], 3, axis=2)
+    mixed = dicom(colours, SeriesInstanceUID="1.2.3", PhotometricInterpretation="MONOCHROME2")
+    assert len(read(grey_file, mixed, grey_file)) == 2
 
 
 def test_the_index_of_a_disc_is_refused():
