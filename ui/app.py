@@ -18,8 +18,10 @@ from ui.api_v1 import add_api_v1
 from ui.docs import docs_page
 from ui.failures import AnalysisError
 from ui.guard import GradioGate, SecurityHeaders
+from ui.model_routes import add_model_directory
 from ui.page import ASSETS, TEXTS, build_page, page_options
 from ui.replies import ERRORS_OF_ANALYSIS, error_reply
+from ui.report_routes import add_report
 from ui.schema import DISCLAIMER, Analysis, ErrorBody, Health, ModelStatus
 from ui.settings import Settings
 from ui.uploads import FIELD, BodyLimit, read_upload
@@ -82,6 +84,8 @@ def create_api(settings: Settings, analyser: Analyser) -> FastAPI:
     )
     _add_api(app, analyser)
     add_api_v1(app, analyser)
+    add_model_directory(app, settings.model_directory)
+    add_report(app, analyser, settings.root_path)
     app.mount("/page/assets", StaticFiles(directory=ASSETS))
     app.mount("/page/texts", StaticFiles(directory=TEXTS))
     _add_error_replies(app)

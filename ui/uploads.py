@@ -1,5 +1,6 @@
 """Reading uploaded files within limits, in memory only."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
@@ -38,8 +39,30 @@ async def read_upload(request: Request) -> bytes:
     return (await read_files(request, max_files=1))[0].payload
 
 
+@dataclass(frozen=True)
+class Form:
+    """What was sent.
+
+    Attributes:
+        files: those of the field `file`, at least one.
+        fields: the other fields' texts.
+    """
+
+    files: list[ScanFile]
+    fields: dict[str, str]
+
+
 async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanFile]:
     """The files of the form's field `file`, which may come several times.
+
+    Raises:
+        AnalysisError: 422 if the request is not a form or holds no such file.
+    """
+    return (await read_form(request, max_files)).files
+
+
+async def read_form(request: Request, max_files: int = MAX_FILES) -> Form:
+    """The files of the form's field `file`, and the texts beside them.
 
     Raises:
         AnalysisError: 422 if the request is not a form or holds no such file.
@@ -58,7 +81,10 @@ async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanF
     try:
         if not uploads:
             raise _missing_file()
-        return [ScanFile(one.filename or "", await one.read()) for one in uploads]
+        return Form(
+            files=[ScanFile(one.filename or "", await one.read()) for one in uploads],
+            fields={key: text for key, text in form.multi_items() if isinstance(text, str)},
+        )
     finally:
         await form.close()
 
