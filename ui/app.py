@@ -18,6 +18,7 @@ from ui.api_v1 import add_api_v1
 from ui.docs import docs_page
 from ui.failures import AnalysisError
 from ui.guard import GradioGate, SecurityHeaders
+from ui.limits_route import add_limits
 from ui.model_routes import add_model_directory
 from ui.page import ASSETS, TEXTS, build_page, page_options
 from ui.replies import ERRORS_OF_ANALYSIS, error_reply
@@ -86,6 +87,7 @@ def create_api(settings: Settings, analyser: Analyser) -> FastAPI:
     add_api_v1(app, analyser)
     add_model_directory(app, settings.model_directory)
     add_report(app, analyser, settings.root_path)
+    add_limits(app, settings)
     app.mount("/page/assets", StaticFiles(directory=ASSETS))
     app.mount("/page/texts", StaticFiles(directory=TEXTS))
     _add_error_replies(app)
