@@ -4,22 +4,25 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Response
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
 from ui.failures import AnalysisError
-from ui.schema import ErrorBody
+from ui.openapi import errors
 
 CARD: Final = "model_card.json"
 SUMS: Final = "SHA256SUMS"
 #: A model's directory changes only when a version is published, but one may be taken away again.
 _CACHED: Final = {"Cache-Control": "max-age=3600"}
-_PLOT: Final = re.compile(r"[a-z0-9_]{1,64}\.png")
-_MISSING: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"model": ErrorBody, "description": "It is not on this server's disk."}
+_PLOT: Final = re.compile(r"^[a-z0-9_]{1,64}\.png$")
+_PNG: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
+_Plot = Annotated[str, PathParameter(pattern=_PLOT.pattern, description="As `plots` names it.")]
+_Version = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="A version on disk.")]
 
 
 class VersionsOnDisk(BaseModel):
@@ -94,44 +97,55 @@ def add_model_directory(app: FastAPI, path: Path | None) -> None:
     """
     directory = None if path is None else ModelDirectory(path)
 
-    @app.get("/api/v1/versions", summary="Versions of the model on disk")
+    @app.get(
+        "/api/v1/versions",
+        summary="Versions of the model on disk",
+        operation_id="read_versions",
+        response_description="The versions.",
+    )
     def versions() -> VersionsOnDisk:
         """Those beside the served ones too: their cards tell how the model came to be what it is."""
         return VersionsOnDisk(versions=None if directory is None else directory.versions())
 
     @app.get(
-        "/api/v1/versions/{version}/card",
+        "/api/v1/versions/{number}/card",
         summary="The card of a version on disk",
-        responses=_MISSING,
+        operation_id="read_card_on_disk",
+        response_description="The card.",
+        responses=errors(404, 422),
     )
-    def card(version: int) -> dict[str, Any]:
+    def card(number: _Version) -> dict[str, Any]:
         """As it lies on disk, whether served or not. `/api/v1/model/{version}` gives a served one's."""
-        found = None if directory is None else directory.card(version)
+        found = None if directory is None else directory.card(number)
         if found is None:
-            raise _missing("version", f"There is no version {version} on disk.")
+            raise AnalysisError(404, "version_not_found", f"There is no version {number} on disk.")
         return found
 
-    @app.get("/api/v1/model/{version}/plots", summary="The plots of a version's card")
-    def plots(version: int) -> Plots:
+    @app.get(
+        "/api/v1/model/{version}/plots",
+        summary="The plots of a version's card",
+        operation_id="read_plots",
+        response_description="Their names.",
+        responses=errors(422),
+    )
+    def plots(version: _Version) -> Plots:
         """Names of pictures that show the card's figures."""
         return Plots(plots=None if directory is None else directory.plots(version))
 
     @app.get(
         "/api/v1/model/{version}/plots/{name}",
         summary="A plot",
+        operation_id="read_plot",
         response_class=Response,
-        responses=_MISSING | {200: {"description": "A picture.", "content": {"image/png": {}}}},
+        response_description="A picture.",
+        responses=_PNG | errors(404, 422),
     )
-    def plot(version: int, name: str) -> Response:
+    def plot(version: _Version, name: _Plot) -> Response:
         """One of the pictures that `plots` names."""
         found = None if directory is None else directory.plot(version, name)
         if found is None:
-            raise _missing("plot", "There is no such plot.")
+            raise AnalysisError(404, "plot_not_found", "There is no such plot.")
         return Response(found, media_type="image/png", headers=_CACHED)
-
-
-def _missing(what: str, sentence: str) -> AnalysisError:
-    return AnalysisError(404, f"unknown_{what}", sentence)
 
 
 def _is_version(name: str) -> bool:

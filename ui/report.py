@@ -1,5 +1,6 @@
 """The one-page PDF report on one image: what the page says about it, to file or to hand on."""
 
+import re
 from base64 import b64decode
 from datetime import datetime
 from io import BytesIO
@@ -9,33 +10,17 @@ from fpdf.enums import Align
 from PIL import Image
 
 from ui.schema import AnalysisReport, Decision, SliceResult, ThresholdValues
-from ui.sheet import ALARM, ALARM_GROUND, ENCODING, HEIGHT, INK, MARGIN, QUIET, WIDTH, ZONES, Sheet
+from ui.sheet import ALARM, ALARM_GROUND, HEIGHT, INK, MARGIN, QUIET, WIDTH, ZONES, Sheet
 from ui.words import Words
 
-MAX_NAME: Final = 80
+#: What a name may be: letters of western Europe, which every reader of PDF has a font for.
+NAME: Final = re.compile("[ -~À-ÖØ-öø-ÿŒœŠšŸŽž‘’–]{0,80}")
 _RISKS: Final = ("low", "medium", "high")
 _PICTURE: Final = WIDTH / 2 - 3
 #: Where the foot begins, and what the words below pictures take.
 _FOOT: Final = HEIGHT - MARGIN - 15
 _CAPTION: Final = 8.5
 _NOTE: Final = 13.0
-#: From which probability on a tumour is called what.
-_WORDS: Final = (
-    (0.9, "very_likely"),
-    (0.65, "likely"),
-    (0.35, "even"),
-    (0.1, "unlikely"),
-    (0.0, "very_unlikely"),
-)
-
-
-def can_print(name: str) -> bool:
-    """Whether the report's font has all characters of a name."""
-    try:
-        name.encode(ENCODING)
-    except UnicodeEncodeError:
-        return False
-    return name.isprintable()
 
 
 def render_report(
@@ -55,7 +40,7 @@ def render_report(
         words: of the language to write in.
         made: when; the only thing in which two reports on one answer differ.
         card_url: where the model card can be read.
-        name: printed if given; `can_print` tells whether it can be.
+        name: printed if given; matches `NAME`.
 
     Returns:
         The PDF, one page of A4.
@@ -71,20 +56,20 @@ def render_report(
         _refusal(sheet, words, one.decision)
     latency = report.latency_ms
     facts = {
-        "model": words("report.model_value", name=model.name, version=str(model.version)),
-        "thresholds": words(
+        words("fact.model"): words("fact.version", name=model.name, version=str(model.version)),
+        words("fact.thresholds"): words(
             "report.thresholds_value",
             low=words.number(thresholds.low, 3),
             label=words.number(thresholds.label, 3),
             high=words.number(thresholds.high, 3),
         ),
-        "took": words(
+        words("report.took"): words(
             "report.took_value",
             total=words.number(latency.prepare + latency.model),
             model=words.number(latency.model),
         ),
-        "made": made.strftime("%Y-%m-%d, %H:%M %Z"),
-        "card": card_url,
+        words("report.made"): made.strftime("%Y-%m-%d, %H:%M %Z"),
+        words("report.card"): card_url,
     }
 
     def rest() -> None:
@@ -118,25 +103,27 @@ def _answer(
 ) -> None:
     unsure = decision.risk == "medium"
     top = sheet.y
-    sheet.text(words("report.unsure" if unsure else f"report.{decision.label}"), 24, bold=True)
+    sheet.text(words(f"verdict.{'unsure' if unsure else decision.label}"), 24, bold=True)
     bottom, sheet.y = sheet.y, top
     sheet.text(words.percent(decision.probability), 24, bold=True, align=Align.R)
     sheet.y = bottom
     sheet.text(words("report.probability"), 9, colour=QUIET, align=Align.R)
     sheet.y = bottom
-    spoken = next(word for start, word in _WORDS if decision.probability >= start)
-    sheet.text(
-        words(
-            "report.spoken_unsure" if unsure else "report.spoken",
-            words=words(f"report.words.{spoken}"),
-        ),
-        10.5,
-        width=WIDTH * 0.7,
-    )
+    frequency = words("answer.frequency", count=_about_of_hundred(words, decision.probability))
+    sheet.text(f"{words(f'meaning.{decision.risk}')} {frequency}", 10.5, width=WIDTH * 0.7)
     sheet.y += 4
     _risk_bar(sheet, words, decision, thresholds)
     sheet.text(_band(words, card, decision.risk), width=WIDTH)
     sheet.y += 6
+
+
+def _about_of_hundred(words: Words, share: float) -> str:
+    """As the page says it: "about 94", never none and never all of them."""
+    if share < 0.005:
+        return words("hundred.under")
+    if share > 0.995:
+        return words("hundred.over")
+    return words("hundred.about", count=words.number(share * 100))
 
 
 def _risk_bar(sheet: Sheet, words: Words, decision: Decision, thresholds: ThresholdValues) -> None:
@@ -158,7 +145,7 @@ def _risk_bar(sheet: Sheet, words: Words, decision: Decision, thresholds: Thresh
         if number == here:
             sheet.rectangle(x, top + height, zone - 0.5, 0.9, INK)
         sheet.y = top + 1.9
-        told = words(f"report.risk.{risk}")
+        told = words(f"risk.{risk}")
         sheet.text(told, 9.5, x=x, width=zone, bold=number == here, align=Align.C)
     for number, edge in enumerate(edges):
         sheet.y = top + height + 1.8
@@ -179,7 +166,7 @@ def _band(words: Words, card: dict[str, Any], risk: str) -> str:
     return words(
         "report.band",
         n=words.number(band["n"]),
-        risk=words(f"report.risk.{risk}"),
+        risk=words(f"risk.{risk}"),
         rate=words.percent(rate["value"]),
         low=words.percent(rate["low"]),
         high=words.percent(rate["high"]),
@@ -187,9 +174,11 @@ def _band(words: Words, card: dict[str, Any], risk: str) -> str:
 
 
 def _refusal(sheet: Sheet, words: Words, decision: Decision) -> None:
-    sheet.text(words("report.refused"), 24, bold=True)
+    sheet.text(words("refusal.title"), 22, bold=True)
     sheet.y += 3
-    sheet.boxed(words("report.refused_reason"), edge=ALARM, ground=ALARM_GROUND)
+    sheet.boxed(
+        f"{words('refusal.why')} {words('report.withheld')}", edge=ALARM, ground=ALARM_GROUND
+    )
     sheet.y += 2.5
     score = words.number(decision.ood_score, 2)
     sheet.text(words("report.refused_score", score=score), 9, colour=QUIET)
@@ -218,12 +207,15 @@ def _image(url: str | None) -> Image.Image:
 
 
 def _warnings(sheet: Sheet, words: Words, one: SliceResult) -> None:
+    judged = one.decision is not None and one.decision.in_distribution
     if not one.warnings:
         sheet.text(words("report.no_warnings"), 9, colour=QUIET)
     else:
-        sheet.text(words("report.warnings"), 9.5, bold=True, colour=ALARM)
+        sheet.text(
+            words("warning.title" if judged else "refusal.warnings"), 9.5, bold=True, colour=ALARM
+        )
         for warning in one.warnings:
-            key = f"warning.{warning.code}"
+            key = f"server.{warning.code}"
             sheet.text(words(key) if key in words else warning.message, 9)
     sheet.y += 4
 
@@ -233,7 +225,7 @@ def _facts(sheet: Sheet, words: Words, facts: dict[str, str], link: str) -> None
     sheet.y += 2.5
     for key, value in facts.items():
         top = sheet.y
-        sheet.text(words(f"report.{key}"), 9, width=32, colour=QUIET)
+        sheet.text(key, 9, width=32, colour=QUIET)
         sheet.y = top
         sheet.text(value, 9, x=MARGIN + 34, width=WIDTH - 34, link=link if value == link else "")
         sheet.y += 0.7

@@ -3,61 +3,59 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from data.imaging import ScanError
 from data.studies import ScanFile
+from ui.admission import Admission
 from ui.analyse import Analyser, Wanted
 from ui.failures import AnalysisError, refused_file
-from ui.replies import ERRORS_OF_ANALYSIS
-from ui.report import MAX_NAME, can_print, render_report
+from ui.openapi import ASKS_MODEL, TAKES_FILES, code_sample, errors, upload_form
+from ui.report import NAME, render_report
 from ui.schema import AnalysisReport
-from ui.uploads import FIELD, read_form
+from ui.uploads import FIELD, Form, read_form
 from ui.words import words_of
 
-_FORM: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {
-                        FIELD: {"type": "string", "format": "binary"},
-                        "name": {
-                            "type": "string",
-                            "maxLength": MAX_NAME,
-                            "description": "Printed on the report; without it no name is.",
-                        },
-                    },
-                }
-            }
-        },
-    }
+_NAME: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": f"^{NAME.pattern}$",
+    "description": "Printed on the report; without it no name is.",
+}
+_PDF: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}
 }
 
 
-def add_report(app: FastAPI, analyser: Analyser, root_path: str) -> None:
+def add_report(app: FastAPI, analyser: Analyser, admission: Admission, root_path: str) -> None:
     """Add the route to an application.
 
     Args:
         app: to add to.
         analyser: answers for the scan.
+        admission: lets analyses run.
         root_path: under which a proxy publishes the page, for the link to the model card.
     """
+
+    async def sent(request: Request) -> Form:
+        return await read_form(request, max_files=1)
 
     @app.post(
         "/api/v1/report",
         summary="A one-page report on a scan",
+        operation_id="report",
         response_class=Response,
-        responses=ERRORS_OF_ANALYSIS
-        | {200: {"description": "The report.", "content": {"application/pdf": {}}}},
-        openapi_extra=_FORM,
+        response_description="The report.",
+        responses=_PDF | errors(*TAKES_FILES, 415, *ASKS_MODEL),
+        openapi_extra=_form()
+        | code_sample(
+            "curl -F file=@scan.png -o report.pdf 'http://HOST:7860/api/v1/report?lang=en'"
+        ),
     )
     async def report(
         request: Request,
+        form: Annotated[Form, Depends(sent)],
+        turn: Annotated[None, Depends(admission.turn)],
         lang: Annotated[Literal["en", "de"], Query(description="Its language.")] = "en",
     ) -> Response:
         """Send one image, or a file with one slice, as multipart/form-data.
@@ -65,10 +63,8 @@ def add_report(app: FastAPI, analyser: Analyser, root_path: str) -> None:
         The answer is made here and now, so that what the report says is what the model said. Neither the
         file's name nor anything else that the file tells about a person is printed.
         """
-        form = await read_form(request, max_files=1)
-        name = _name(form.fields.get("name", ""))
-        home = f"{str(request.base_url).rstrip('/')}{root_path}"
-        card_url = f"{home}/?tab=model"
+        name = _name(form)
+        card_url = f"{str(request.base_url).rstrip('/')}{root_path}/?tab=model"
         pdf = await run_in_threadpool(_report, analyser, form.files[0], lang, name, card_url)
         return Response(
             pdf,
@@ -80,19 +76,26 @@ def add_report(app: FastAPI, analyser: Analyser, root_path: str) -> None:
         )
 
 
-def _name(given: str) -> str:
-    name = given.strip()
-    if len(name) > MAX_NAME:
-        raise AnalysisError(
-            422, "name_too_long", f"The name is longer than {MAX_NAME} characters. Shorten it."
-        )
-    if not can_print(name):
+def _form() -> dict[str, Any]:
+    """The upload of one file, and the name."""
+    form = upload_form(many=False)
+    content = form["requestBody"]["content"]["multipart/form-data"]
+    content["schema"]["properties"]["name"] = _NAME
+    content["schema"]["additionalProperties"] = False
+    return form
+
+
+def _name(form: Form) -> str:
+    if form.texts.keys() - {"name"}:
+        raise AnalysisError(422, "unknown_field", f"The form takes `{FIELD}` and `name` only.")
+    given = form.texts.get("name", "")
+    if not NAME.fullmatch(given):
         raise AnalysisError(
             422,
             "name_not_printable",
-            "The name has characters that the report's font lacks. Write it in Latin letters.",
+            "The name cannot be printed. Write it in Latin letters, at most 80 of them.",
         )
-    return name
+    return given.strip()
 
 
 def _report(analyser: Analyser, file: ScanFile, lang: str, name: str, card_url: str) -> bytes:

@@ -58,6 +58,7 @@ class Sheet:
         link: str = "",
     ) -> None:
         """Write a paragraph at `y`, wrapped to a width, and go on below it."""
+        text = text.encode(ENCODING, "replace").decode(ENCODING)
         self._pdf.set_font("helvetica", "B" if bold else "", size)
         self._pdf.set_text_color(*colour)
         self._pdf.set_xy(x, self.y)

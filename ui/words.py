@@ -1,6 +1,7 @@
 """The words of the page, for what the server itself writes: `texts/LANGUAGE.json`, the page's own file."""
 
 import json
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,9 @@ class Words:
 
     def number(self, value: float, decimals: int = 0) -> str:
         """A number with so many decimals, written as the language does."""
-        written = f"{value:,.{decimals}f}"
+        # Rounded as the browser rounds, half away from zero, so that page and report say the same.
+        exact = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+        written = f"{exact:,}"
         return written.translate(str.maketrans(",.", ".,")) if self.language == "de" else written
 
 

@@ -1,5 +1,6 @@
 """The API tab: every snippet is taken from the page and run as it stands, against the page's own server."""
 
+import ast
 import io
 import json
 import os
@@ -99,6 +100,14 @@ def test_python(
 ) -> None:
     label, probability, risk = run(open_tab, front_end, "python", folder).split()
     assert (label, float(probability), risk) == ("tumor", PROBABILITY, "high")
+
+
+def test_gradio_client(
+    front_end: FrontEnd, model_server: ScriptedServer, open_tab: OpenTab, folder: Path
+) -> None:
+    told = run(open_tab, front_end, "gradio", folder)
+    decision = ast.literal_eval(told.splitlines()[-1])
+    assert decision["probability"] == PROBABILITY
 
 
 def test_grpc(

@@ -12,6 +12,7 @@ from tests.browser.tabs import LOOKS, OpenTab, opened_tabs, overflowing
 from tests.conftest import ROOT
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import VERSION, ScriptedServer
+from ui.words import words_of
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +25,11 @@ def card(version: int) -> dict[str, Any]:
 
 
 def shown(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f}"
+    return words_of("en").number(figure["value"], 3)
+
+
+def percent(figure: dict[str, float]) -> str:
+    return words_of("en").percent(figure["value"])
 
 
 @pytest.fixture
@@ -118,15 +123,13 @@ def test_the_shipped_card_is_told_in_words_tables_and_plots(
 
     high = said["decisions"]["test"]["risk"]["high"]
     bands = model.locator("#model-bands")
-    expect(row(bands, "High").last).to_contain_text(f"{high['tumor_rate']['value'] * 100:.1f} %")
+    expect(row(bands, "High").last).to_contain_text(percent(high["tumor_rate"]))
     for threshold in ("low", "high"):
         expect(bands).to_contain_text(said["thresholds_chosen_for"][threshold])
     body = said["out_of_distribution"]["no_brain_mri"]["families"]["mri_body"]["refused"]
-    expect(row(model.locator("#model-refusals"), "mri body")).to_contain_text(
-        f"{body['value'] * 100:.1f} %"
-    )
-    hits = said["evidence_map"]["hit_rate"]["value"]
-    expect(model.locator("#model-map")).to_contain_text(f"{hits * 100:.1f} %")
+    expect(row(model.locator("#model-refusals"), "mri body")).to_contain_text(percent(body))
+    hits = said["evidence_map"]["hit_rate"]
+    expect(model.locator("#model-map")).to_contain_text(percent(hits))
     expect(model.locator("#model-map")).to_contain_text("it is not a segmentation")
     for limit in said["limits"]:
         expect(model.locator("#model-limits")).to_contain_text(limit)

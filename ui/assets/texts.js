@@ -6,7 +6,7 @@ const KEY = "language";
 function preferred() {
   const wished = [
     new URLSearchParams(location.search).get("lang"),
-    sessionStorage.getItem(KEY),
+    localStorage.getItem(KEY),
     ...navigator.languages.map((tag) => tag.slice(0, 2)),
   ];
   return wished.find((tag) => tag in LANGUAGES) ?? "en";
@@ -42,7 +42,7 @@ export function number(value, decimals = 0) {
 /** The languages by tag, and how to change to one; the page starts anew, as its words are everywhere. */
 export const languages = LANGUAGES;
 export function changeLanguage(tag) {
-  sessionStorage.setItem(KEY, tag);
+  localStorage.setItem(KEY, tag);
   const address = new URL(location);
   address.searchParams.delete("lang");
   location.assign(address);
