@@ -196,6 +196,16 @@ def test_nothing_is_cut_off(
     assert errors == []
 
 
+def test_the_address_in_a_report_opens_the_card(
+    page_server: FrontEnd, model_server: ScriptedServer, browser: Browser
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{page_server.address}/?tab=model&version=3&lang=en")
+    expect(page.locator("#model_tab .plate").first).to_contain_text("efficientnet_lite0")
+    expect(page.get_by_role("tab", name="Model")).to_have_attribute("aria-selected", "true")
+    page.close()
+
+
 def test_an_outage_is_told_and_can_be_tried_again(
     page_server: FrontEnd, model_server: ScriptedServer, open_tab: OpenTab
 ) -> None:

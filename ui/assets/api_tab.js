@@ -7,17 +7,12 @@ import { figureTable } from "./figure_table.js";
 import { MODEL_SERVER, snippets } from "./snippets.js";
 import { number, t } from "./texts.js";
 
-/** Fill the tab; its tables are read from the server's own description once it is looked at. */
+/** Fill the tab; its tables are read from the server's own description. */
 export function mount(element) {
   element.classList.add("api");
-  const base = new URL(".", document.baseURI).href;
   const tables = h("div", { class: "tables" });
-  element.append(intro(), ...snippets(base).map(example), tables);
-  new IntersectionObserver((seen, observer) => {
-    if (!seen.some((one) => one.isIntersecting)) return;
-    observer.disconnect();
-    describe(tables);
-  }).observe(element);
+  element.append(intro(), ...snippets(new URL(".", document.baseURI).href).map(example), tables);
+  describe(tables);
 }
 
 function intro() {

@@ -11,18 +11,14 @@ import { h } from "./dom.js";
 import { allVersions, cardOf, hasCard, plotsOf } from "./model_versions.js";
 import { t } from "./texts.js";
 
-/** Fill the tab once it is looked at: who only wants an answer does not wait for a card. */
+/** Fill the tab; Gradio does not mount it before it is opened, so who only wants an answer waits for no card. */
 export function mount(element) {
   element.classList.add("model");
-  new IntersectionObserver((seen, observer) => {
-    if (!seen.some((one) => one.isIntersecting)) return;
-    observer.disconnect();
-    load(element);
-  }).observe(element);
-  element.append(h("p", { class: "wait" }, t("model.loading")));
+  load(element);
 }
 
 async function load(element) {
+  element.replaceChildren(h("p", { class: "wait" }, t("model.loading")));
   try {
     const known = await allVersions();
     const wished = Number(new URLSearchParams(location.search).get("version"));
@@ -33,8 +29,7 @@ async function load(element) {
     element.replaceChildren(chooser(known, first ?? answering, show), card, section("versions", sideBySide(known)));
     await show(first ?? answering);
   } catch (error) {
-    const again = () => { element.replaceChildren(h("p", { class: "wait" }, t("model.loading"))); load(element); };
-    element.replaceChildren(failure(error, again));
+    element.replaceChildren(failure(error, () => load(element)));
   }
 }
 
