@@ -109,7 +109,7 @@ def _answer(
     sheet.y = bottom
     sheet.text(words("report.probability"), 9, colour=QUIET, align=Align.R)
     sheet.y = bottom
-    frequency = words("answer.frequency", count=_about_of_hundred(words, decision.probability))
+    frequency = words("report.frequency", count=_about_of_hundred(words, decision.probability))
     sheet.text(f"{words(f'meaning.{decision.risk}')} {frequency}", 10.5, width=WIDTH * 0.7)
     sheet.y += 4
     _risk_bar(sheet, words, decision, thresholds)
@@ -166,7 +166,7 @@ def _band(words: Words, card: dict[str, Any], risk: str) -> str:
     return words(
         "report.band",
         n=words.number(band["n"]),
-        risk=words(f"risk.{risk}"),
+        risk=words(f"risk.{risk}").lower(),
         rate=words.percent(rate["value"]),
         low=words.percent(rate["low"]),
         high=words.percent(rate["high"]),

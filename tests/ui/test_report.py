@@ -130,7 +130,7 @@ def test_a_tumour_is_on_one_page_with_all_that_belongs_to_it(api: httpx.Client) 
         "Report on one scan",
         "Tumour",
         "94.1 %",
-        "The probability reaches the high threshold. Of 100 test scans with such a probability, about 94",
+        "The probability reaches the high threshold. If its calibration holds, about 94 of 100 such",
         "Low Medium High 0 0.250 0.750 1",
         "What the bands meant on test scans was not measured for this version.",
         "It is not a segmentation",
@@ -148,7 +148,7 @@ def test_none_and_unsure_are_said_as_such(api: httpx.Client) -> None:
     none = page_of(report(api, picture(DIM)).content)
     assert "No tumour" in none
     assert "7.8 %" in none
-    assert "about 8 show a tumour" in none
+    assert "about 8 of 100 such scans show a tumour" in none
     unsure = page_of(report(api, picture(130)).content)
     assert "Unsure" in unsure
     assert "Do not read this as an answer." in unsure
@@ -159,7 +159,7 @@ def test_in_german_with_its_own_letters_and_commas(api: httpx.Client) -> None:
     for expected in (
         "Bericht über eine Aufnahme",
         "94,1 %",
-        "zeigen etwa 94 einen Tumor",
+        "zeigen etwa 94 von 100 solchen Aufnahmen einen Tumor",
         "niedrig unter 0,250",
         "Sie ist keine Segmentierung",
         "Kein Medizinprodukt. Für Forschung und Lehre.",
