@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +23,7 @@ from ui.failures import (
     refused_file,
     replaced_model,
     unexpected_error,
+    unknown_version,
 )
 from ui.heatmap import overlay
 from ui.pictures import data_url
@@ -91,9 +92,19 @@ class _Run:
 class Analyser:
     """Analyses scans with the model behind one client; safe to call from many threads."""
 
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(
+        self, client: Client, model: str, hear: Callable[[Event], None] = lambda _: None
+    ) -> None:
+        """Prepare to ask.
+
+        Args:
+            client: of the model server.
+            model: its name there.
+            hear: is told every event of every analysis, to count it.
+        """
         self.client = client
         self.model = model
+        self._hear = hear
         # A decoded image takes up to 150 MB; one for each core keeps memory bounded.
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -139,7 +150,7 @@ class Analyser:
             latency_ms=Latency(prepare=0, model=0),
             disclaimer=DISCLAIMER,
         )
-        for event in self._events(files, wanted or Wanted()):
+        for event in self._heard(files, wanted or Wanted()):
             match event:
                 case StudyEvent():
                     report.results.append(
@@ -160,9 +171,11 @@ class Analyser:
     def stream(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> Iterator[Event]:
         """Analyse files and tell each answer as it comes; ends with `EndEvent` or `FailedEvent`."""
         try:
-            yield from self._events(files, wanted or Wanted())
+            yield from self._heard(files, wanted or Wanted())
         except AnalysisError as error:
-            yield FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+            failed = FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+            self._hear(failed)
+            yield failed
 
     def ready(self) -> ModelStatus:
         """Which version answers.
@@ -181,10 +194,18 @@ class Analyser:
         """The model card of a version.
 
         Raises:
-            AnalysisError: the model server does not say.
+            AnalysisError: the version is not served, or the model server does not say.
         """
         with _told_to_the_user():
-            return self.client.card(version)
+            try:
+                return self.client.card(version)
+            except errors.ModelNotFound as error:
+                raise unknown_version(version) from error
+
+    def _heard(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
+        for event in self._events(files, wanted):
+            self._hear(event)
+            yield event
 
     def _events(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
         run = _Run(wanted)

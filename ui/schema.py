@@ -5,7 +5,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field
 
 from data.labels import Label
-from data.studies import Plane, StudyKind
+from data.planes import Plane
+from data.studies import StudyKind
 from serving.contract import Risk
 
 DISCLAIMER: Final = "Not a medical device. For research and teaching."

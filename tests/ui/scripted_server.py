@@ -61,9 +61,7 @@ class ScriptedServer:
             context.abort(status, "as told")
         if self.swap_after is not None and len(self.batches) == self.swap_after:
             self.version, self.swap_after = self.version + 1, None
-        asked = request.model_spec.version.value
-        if asked not in (0, self.version):
-            context.abort(grpc.StatusCode.NOT_FOUND, f"no version {asked}")
+        self._check_version(request, context)
         response = wire.PredictResponse(model_spec=request.model_spec)
         response.model_spec.version.value = self.version
         if request.model_spec.signature_name == "card":
@@ -103,7 +101,12 @@ class ScriptedServer:
             outputs["heatmap"].CopyFrom(_heatmaps(len(labels)))
         return response
 
+    def _check_version(self, request: Any, context: grpc.ServicerContext) -> None:
+        if request.model_spec.version.value not in (0, self.version):
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such version")
+
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self._check_version(request, context)
         return metadata_response(self.version, SIGNATURES)
 
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
