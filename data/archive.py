@@ -28,6 +28,8 @@ _MAX_DIRECTORY_BYTES: Final = 2 * 2**20
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ARCHIVE: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _OTHER_ARCHIVES: Final = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\xfd7zXZ\x00", b"BZh")
+#: Folders, and files by name: what Windows leaves behind, and the index of a disc of DICOM files.
+_JUNK: Final = ("", "thumbs.db", "desktop.ini", "autorun.inf", "dicomdir")
 _END: Final = b"PK\x05\x06"
 _END64_LOCATOR: Final = b"PK\x06\x07"
 _LONGEST_PATH: Final = 255
@@ -160,14 +162,8 @@ def _directory_bytes(payload: bytes) -> int | None:
 
 def _is_junk(info: zipfile.ZipInfo) -> bool:
     parts = re.split(r"[\\/]", info.filename)
-    name = parts[-1].lower()
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return (
-        not name
-        or hidden
-        or "__MACOSX" in parts
-        or name in ("thumbs.db", "desktop.ini", "autorun.inf")
-    )
+    return hidden or "__MACOSX" in parts or parts[-1].lower() in _JUNK
 
 
 def _safe_path(name: str) -> str:

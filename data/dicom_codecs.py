@@ -5,6 +5,7 @@ after another, with whatever sizes a frame claims. Here the array to decode into
 the header that was checked, so a frame that claims another size fails before it takes memory.
 """
 
+import struct
 from functools import cache
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ _JPEG: Final = (
 _JPEG_LS: Final = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")  # lossless, near-lossless
 _JPEG_2000: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")  # lossless, lossy
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe"
+#: Start of a JPEG 2000 codestream and of the segment with its size.
+_CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_MAX_OFFSET: Final = 2**16
 _RLE: Final = "1.2.840.10008.1.2.5"
 NATIVE: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 COMPRESSED: Final = (*_JPEG, *_JPEG_LS, *_JPEG_2000, _RLE)
@@ -73,6 +77,7 @@ def _decode(frame: bytes, runner: Any, shape: tuple[int, ...]) -> NDArray:
         precision = runner.get_option("jls_precision", runner.bits_stored)
         return imagecodecs.jpegls_decode(frame, out=_room(shape, precision))
     if syntax in _JPEG_2000:
+        _check_jpeg_2000(frame, shape)
         precision = runner.get_option("j2k_precision", runner.bits_stored)
         signed = runner.get_option("j2k_is_signed", bool(runner.pixel_representation))
         if photometric in ("YBR_RCT", "YBR_ICT"):  # OpenJPEG undoes these itself
@@ -104,6 +109,14 @@ def _decode_rle(frame: bytes, runner: Any) -> bytes:
 def _room(shape: tuple[int, ...], precision: int, *, signed: bool = False) -> NDArray:
     bits = 8 if precision <= 8 else 16
     return np.empty(shape, np.dtype(f"{'i' if signed else 'u'}{bits // 8}"))
+
+
+def _check_jpeg_2000(frame: bytes, shape: tuple[int, ...]) -> None:
+    """The size in the codestream's own header; OpenJPEG allocates by it before it asks for room."""
+    at = frame.find(_CODESTREAM, 0, 4096) + len(_CODESTREAM)
+    right, bottom, left, top = struct.unpack_from(">4L", frame, at + 4)
+    if (bottom - top, right - left) != shape[:2] or max(left, top) > _MAX_OFFSET:
+        raise ValueError("The frame has another size than its header says.")
 
 
 def _jpeg_precision(frame: bytes) -> int:

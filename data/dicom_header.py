@@ -23,7 +23,11 @@ from data.volume import MAX_SLICE_PIXELS, MAX_SLICES, check_slices, check_spacin
 from data.window import LookupTable, Mapping, Window
 
 #: What comes before the pixels. Some kilobytes; two megabytes for 1000 frames that describe themselves.
-MAX_HEADER_BYTES: Final = 8 * 2**20
+MAX_HEADER_BYTES: Final = 4 * 2**20
+#: Items of all sequences before the pixels; 1000 frames that describe themselves have ten each. Each
+#: costs pydicom a kilobyte and 25 µs.
+_MAX_ITEMS: Final = 2**16
+_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 #: Frames of one file, several volumes of it included.
 MAX_FRAMES: Final = 4096
 #: Bytes of an element that holds some numbers.
@@ -111,11 +115,12 @@ def quiet_pydicom() -> Iterator[None]:
     logger = logging.getLogger("pydicom")
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before, logger.disabled = logger.disabled, True
+        before = logger.level
+        logger.setLevel(logging.CRITICAL + 1)  # its children's, too
         try:
             yield
         finally:
-            logger.disabled = before
+            logger.setLevel(before)
 
 
 def is_dicom(payload: bytes) -> bool:
@@ -136,7 +141,10 @@ def parse(payload: bytes) -> tuple[Any, int]:
     from pydicom.filereader import read_dataset
 
     has_prefix = payload[128:132] == b"DICM"
-    file = BytesIO(payload[:MAX_HEADER_BYTES])
+    start = payload[:MAX_HEADER_BYTES]
+    if max(start.count(mark) for mark in _ITEMS) > _MAX_ITEMS:
+        raise _bad_header()
+    file = BytesIO(start)
     if has_prefix or payload[:2] == b"\x02\x00":
         file.seek(132 if has_prefix else 0)
         # dcmread would inflate a deflated file without a bound.
@@ -192,7 +200,8 @@ def _header(dataset: Any) -> Header:
     rows, columns = _count(dataset, "Rows", 0), _count(dataset, "Columns", 0)
     try:
         refuse_what_we_cannot_judge(
-            sop_class=_text(dataset, "SOPClassUID"),
+            sop_class=_text(dataset, "SOPClassUID")
+            or _text(dataset.file_meta, "MediaStorageSOPClassUID"),
             modality=_text(dataset, "Modality"),
             body_part=_text(dataset, "BodyPartExamined"),
             image_type=image_type,

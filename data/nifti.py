@@ -52,12 +52,7 @@ class NiftiVolume:
 
 def is_nifti(payload: bytes) -> bool:
     """Whether a file has the header of NIfTI 1 or 2, gzipped or not."""
-    start = payload[:_HEADER_BYTES]
-    if start.startswith(_GZIP):
-        try:
-            start = zlib.decompressobj(wbits=31).decompress(payload[:4096], _HEADER_BYTES)
-        except zlib.error:
-            return False
+    start = _start(payload)
     return start[344:347] in (b"n+1", b"ni1") or start[4:7] in (b"n+2", b"ni2")
 
 
@@ -74,7 +69,7 @@ def read_nifti(payload: bytes) -> NiftiVolume:
         ScanError: `bad_header`, `corrupt`, `unsupported_pixels`, `too_large`, `too_many_slices`,
             `too_many_pixels`, `too_small`, `compression_ratio` or `blank`.
     """
-    head = _Head(_inflate(payload, _HEADER_BYTES))
+    head = _Head(_start(payload))
     check_slices(1, *head.slice_shape)
     check_slices(head.shape[head.axis], *head.slice_shape)
     check_spacing(*head.slice_spacing)
@@ -94,7 +89,7 @@ def read_nifti(payload: bytes) -> NiftiVolume:
 class _Head:
     """What a header says, checked, and what follows for the slices."""
 
-    def __init__(self, start: bytes | bytearray) -> None:
+    def __init__(self, start: bytes) -> None:
         header = _parse(start)
         self.shape = _shape(header)
         self.volumes = math.prod(int(size) for size in header["dim"][4 : header["dim"][0] + 1])
@@ -153,7 +148,7 @@ def _values(head: _Head, stored: NDArray) -> NDArray[np.float32]:
     return np.where(np.isfinite(single), single, np.float32(np.nan))
 
 
-def _parse(start: bytes | bytearray) -> NDArray:
+def _parse(start: bytes) -> NDArray:
     """The fields of the header in native names, of either version and byte order."""
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
@@ -164,7 +159,7 @@ def _parse(start: bytes | bytearray) -> NDArray:
     if len(start) < size:
         raise _corrupt()
     # Unchecked: nibabel's own checks repair and log; ours refuse.
-    header = kind(bytes(start[:size]), check=False)
+    header = kind(start[:size], check=False)
     if int(header["sizeof_hdr"]) != size:
         raise _bad_header()
     if start[4:7] == b"ni2" or (not is_second and start[344:347] == b"ni1"):
@@ -239,8 +234,18 @@ def _slice_axis(axes: list[int], sizes: list[float]) -> int:
     return axes.index(PLANES.index(Plane.AXIAL))
 
 
+def _start(payload: bytes) -> bytes:
+    """The header's bytes, unpacked; empty if they cannot be."""
+    if not payload.startswith(_GZIP):
+        return payload[:_HEADER_BYTES]
+    try:
+        return zlib.decompressobj(wbits=31).decompress(payload[:_CHUNK], _HEADER_BYTES)
+    except zlib.error:
+        return b""
+
+
 def _inflate(payload: bytes, size: int) -> bytes | bytearray:
-    """The first `size` bytes of a file, unpacked if it is gzipped; fewer if there are no more.
+    """At least the first `size` bytes of a file, unpacked if it is gzipped; fewer if there are no more.
 
     Raises:
         ScanError: `corrupt`, or `compression_ratio`, as soon as that is plain.
@@ -250,7 +255,8 @@ def _inflate(payload: bytes, size: int) -> bytes | bytearray:
     unpacked, rest, taken = bytearray(), memoryview(payload), 0
     inflater = zlib.decompressobj(wbits=31)
     try:
-        while len(unpacked) < size:
+        # A little more, so that a file which ends here, or should, has its check sum compared.
+        while len(unpacked) < size + _CHUNK:
             if inflater.eof:  # one member ends, another may follow
                 taken -= len(inflater.unused_data)
                 inflater = zlib.decompressobj(wbits=31)
@@ -258,7 +264,7 @@ def _inflate(payload: bytes, size: int) -> bytes | bytearray:
             if not chunk:
                 break
             taken += 0 if inflater.unconsumed_tail else len(chunk)
-            unpacked += inflater.decompress(chunk, min(2**20, size - len(unpacked)))
+            unpacked += inflater.decompress(chunk, min(2**20, size + _CHUNK - len(unpacked)))
             if len(unpacked) > max(RATIO_FREE_BYTES, MAX_RATIO * taken):
                 raise compression_ratio()
     except zlib.error:

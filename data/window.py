@@ -17,6 +17,8 @@ from data.imaging import MIN_GREY_RANGE, ScanError
 
 #: Percentile of all values that becomes black: air has noise, and padding may lie below it.
 _BLACK: Final = 1.0
+#: Percentile above which values do not count for the mean: one broken voxel would move it.
+_OUTLIERS: Final = 99.9
 #: Percentile, of the values above the mean, that becomes white. Air is half of most volumes and nine
 #: tenths of one without its skull: a percentile of everything would burn out other tissue in each.
 _WHITE: Final = 99.5
@@ -82,9 +84,10 @@ def robust_window(values: NDArray[np.float32]) -> Window:
     known = values[np.isfinite(values)].astype(np.float64)
     if not len(known) or known.min() == known.max():
         raise blank()
-    low = float(np.percentile(known, _BLACK))
-    high = float(np.percentile(known[known > known.mean()], _WHITE))
-    return Window(low, high) if _far_apart(low, high) else Window(known.min(), known.max())
+    low, top = np.percentile(known, (_BLACK, _OUTLIERS))
+    brighter = known[known > known.clip(low, top).mean()]
+    high = float(np.percentile(brighter, _WHITE)) if len(brighter) else low
+    return Window(float(low), high) if _far_apart(low, high) else _whole_range(known)
 
 
 def choose_mapping(stated: Sequence[Mapping], values: NDArray[np.float32]) -> Mapping:
@@ -118,6 +121,13 @@ def choose_mapping(stated: Sequence[Mapping], values: NDArray[np.float32]) -> Ma
 def blank() -> ScanError:
     """The error for values that show nothing."""
     return ScanError("blank", "The file shows no contrast anywhere. Send another series.")
+
+
+def _whole_range(known: NDArray[np.float64]) -> Window:
+    low, high = float(known.min()), float(known.max())
+    if not _far_apart(low, high):
+        raise blank()
+    return Window(low, high)
 
 
 def _far_apart(low: float, high: float) -> bool:
