@@ -40,7 +40,8 @@ def model_server(_model_server: ScriptedServer) -> Iterator[ScriptedServer]:
     _model_server.release = threading.Event()
     _model_server.behaviour = "answers"
     _model_server.in_distribution, _model_server.familiar_up_to = True, 1.0
-    _model_server.version, _model_server.swap_after = VERSION, None
+    _model_server.version = VERSION
+    _model_server.swap_after = _model_server.hang_after = None
     _model_server.batches.clear()
 
 

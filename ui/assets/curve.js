@@ -48,28 +48,33 @@ export function createCurve(study, thresholds, onPoint) {
       ...ticks(study, plot, bottom, x),
       ...gaps(slices, study.length, x, bottom),
       ...lines(slices, study.length, x, y),
+      ...names(plot, y, thresholds),
       ...position(slices[at], x(at), y, bottom),
     );
   };
   return { element, draw };
 }
 
-function zones({ left, width }, y, { low, high }) {
-  const bands = [["high", high, 1], ["medium", low, high], ["low", 0, low]];
-  const tinted = bands.map(([risk, from, to]) =>
+const bandsOf = ({ low, high }) => [["high", high, 1], ["medium", low, high], ["low", 0, low]];
+
+function zones({ left, width }, y, thresholds) {
+  const { low, high } = thresholds;
+  const tinted = bandsOf(thresholds).map(([risk, from, to]) =>
     svg("rect", { class: `zone ${risk}`, x: left, y: y(to), width, height: y(from) - y(to) }),
   );
-  const names = bands.map(([risk, from, to]) =>
-    svg("text", { class: "band", x: left + 8, y: (y(from) + y(to)) / 2, dy: ".35em" }, t(`volume.band.${risk}`)),
-  );
-  const levels = [0, low, high, 1].map((level) =>
-    svg("text", { class: "level", x: left - 8, y: y(level), dy: level === 0 ? "0" : level === 1 ? ".7em" : ".35em" }, level === 0 || level === 1 ? t("percent", { value: level * 100 }) : percent(level)),
-  );
-  const thresholds = [low, high].map((level) =>
+  const lines = [low, high].map((level) =>
     svg("line", { class: "threshold", x1: left, x2: left + width, y1: y(level), y2: y(level) }),
   );
-  return [...tinted, ...thresholds, ...names, ...levels];
+  const ends = [[0, t("percent", { value: 0 }), "0"], [1, t("percent", { value: 100 }), ".7em"]];
+  const levels = [...ends, ...[low, high].map((level) => [level, percent(level), ".35em"])];
+  return [...tinted, ...lines, ...levels.map(([level, words, dy]) => svg("text", { class: "level", x: left - 8, y: y(level), dy }, words))];
 }
+
+/** What the bands are called, over the curve that may cross them. */
+const names = ({ left }, y, thresholds) =>
+  bandsOf(thresholds).map(([risk, from, to]) =>
+    svg("text", { class: "band", x: left + 8, y: (y(from) + y(to)) / 2, dy: ".35em" }, t(`volume.band.${risk}`)),
+  );
 
 /** Numbers of slices, from 1, with millimetres under them where the file tells. */
 function ticks({ length, spacing_mm: spacing }, { width }, bottom, x) {

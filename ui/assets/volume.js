@@ -11,18 +11,20 @@ import { number, percent, t } from "./texts.js";
 /**
  * The view of one volume.
  *
- * @param {{ study: object, model: object }} options the StudyEvent and the ModelEvent
+ * @param {{ study: object, model: object, stop?: () => void }} options the StudyEvent, the ModelEvent, and what ends
+ *   the run; without it there is no such button
  * @returns {{ element: HTMLElement, onSlice: (slice: object) => void, finish: (error: ?Error) => void }}
  */
-export function createVolumeView({ study, model }) {
+export function createVolumeView({ study, model, stop = null }) {
   const slices = []; // by index
   const state = { at: 0, chosen: false, running: true, error: null };
-  let drawing = null;
+  let frame = null;
 
   const summary = h("p", { class: "counts" });
   const notes = h("ul", { class: "remarks" }, study.notes.map((note) => h("li", {}, reason(note))));
   const progress = h("progress", { max: study.length, "aria-label": t("volume.progress.label") });
   const words = h("p", { class: "hint", role: "status" });
+  const stopping = h("button", { type: "button", class: "button", onclick: stop }, t("many.stop"));
   const failure = h("p", { class: "failure", role: "alert", hidden: true });
   const refusal = h("div", { class: "refusal", role: "alert", hidden: true }, h("h3", {}, t("volume.refused.title")), h("p", {}, t("volume.refused.text")));
   const curve = createCurve(study, model.thresholds, (index) => show(index));
@@ -30,7 +32,8 @@ export function createVolumeView({ study, model }) {
     type: "range", min: 0, max: study.length - 1, step: 1, value: 0, class: "position", "aria-label": t("volume.slider"),
     oninput: () => show(Number(slider.value)),
   });
-  const plot = h("div", { class: "plot" }, curve.element, slider);
+  const drawing = h("div", {}, curve.element);
+  const plot = h("div", { class: "plot" }, drawing, slider);
   const legend = h("p", { class: "hint" }, t("volume.curve.legend"));
   const table = h("tbody");
   const asTable = h(
@@ -49,7 +52,7 @@ export function createVolumeView({ study, model }) {
     summary,
     study.notes.length ? notes : null,
     progress,
-    words,
+    h("div", { class: "reading" }, words, stopping),
     failure,
     refusal,
     plot,
@@ -66,7 +69,7 @@ export function createVolumeView({ study, model }) {
   };
 
   const draw = () => {
-    drawing = null;
+    frame = null;
     const counts = counted(slices);
     const known = slices.filter(Boolean).length;
     const judged = counts.high + counts.medium + counts.low;
@@ -79,11 +82,11 @@ export function createVolumeView({ study, model }) {
     progress.hidden = !state.running;
     words.textContent = state.running ? t("volume.progress", { done: number(known), total: number(study.length) }) : "";
     words.hidden = !state.running;
+    stopping.hidden = !state.running || !stop;
     failure.hidden = !state.error;
     failure.textContent = state.error ? failureOf(state.error, known, study.length) : "";
     refusal.hidden = !refused;
-    legend.hidden = asTable.hidden = curve.element.hidden = refused;
-    curve.element.style.display = refused ? "none" : "";
+    legend.hidden = asTable.hidden = drawing.hidden = refused;
     slider.value = state.at;
     slider.setAttribute("aria-valuetext", stage.show(slices[state.at], state.at));
     if (!refused) curve.draw(slices, state.at, Math.max(280, plot.clientWidth), curveWords(counts, slices, study));
@@ -105,7 +108,7 @@ export function createVolumeView({ study, model }) {
     table.replaceChildren(...slices.filter(Boolean).map((one) => h("tr", {}, cellsOf(one).map((content) => h("td", {}, content)))));
   };
 
-  const soon = () => { drawing ??= requestAnimationFrame(draw); };
+  const soon = () => { frame ??= requestAnimationFrame(draw); };
 
   const onSlice = (slice) => {
     slices[slice.index] = slice;
