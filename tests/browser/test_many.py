@@ -292,3 +292,29 @@ def test_too_many_files_are_refused_before_anything_is_sent(
     choose(page, [upload(f"{n}.png", b"x") for n in range(201)])
     expect(page.get_by_role("alert")).to_contain_text("These are 201 images; up to 200 go at once.")
     assert "POST" not in sent
+
+
+def test_a_busy_model_server_is_waited_for(
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage
+) -> None:
+    model_server.behaviour = "busy"
+    page = open_page(front_end)
+    choose(page, mixed())
+    expect(page.locator(".many .hint").first).to_contain_text("It goes on by itself in 5 s")
+    model_server.behaviour = "answers"
+    expect(heading(page)).to_have_text("7 scans read", timeout=LONG_MS)
+    assert sorted(names(page)) == sorted(one["name"] for one in mixed())
+
+
+def test_two_versions_in_one_run_are_told_apart(
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage
+) -> None:
+    model_server.swap_after = 1
+    page = open_page(front_end)
+    choose(page, [upload(f"{n}.png", picture(20 + 5 * n)) for n in range(20)])
+    expect(heading(page)).to_have_text("20 scans read")
+    expect(page.locator(".answered-by")).to_contain_text("versions 7, 8 of brain_tumor answered")
+    rows = csv.DictReader(io.StringIO(downloaded(page, "Download CSV")))
+    assert [row["version"] for row in rows] == ["7"] * 16 + ["8"] * 4
+    results = json.loads(downloaded(page, "Download JSON"))["results"]
+    assert [one.get("model", {}).get("version") for one in results] == [None] * 16 + [8] * 4

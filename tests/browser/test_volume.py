@@ -43,7 +43,7 @@ def slider(page: Page) -> Locator:
 
 def settled(page: Page) -> None:
     """All slices are there."""
-    expect(page.locator(".volume progress")).to_be_hidden()
+    expect(page.locator(".volume:has(progress[hidden])")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [390, 1440])
