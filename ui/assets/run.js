@@ -23,6 +23,7 @@ export async function run(files, { signal, show, open, answered }) {
     reading.say(share < 1 ? t("run.uploading", { share: number(Math.floor(share * 100)) }) : t("run.reading"));
   const onEvent = (event) => {
     if (signal.aborted) return;
+    if (event.event === "waiting") reading.say(t("run.waiting"));
     record(seen, event);
     const kind = kindOf(seen);
     if (kind !== view?.kind) {
