@@ -25,7 +25,7 @@ def test_the_answer_is_on_the_page(
     answered(page, "Tumour")
     answer = page.locator("#answer")
     expect(answer).to_contain_text("Confidence 94.1 %")
-    expect(answer).to_contain_text("Of 100 test scans with such a probability, about 94 show")
+    expect(answer).to_contain_text("Of 100 scans with such a probability, about 94 should show")
     expect(answer).to_contain_text("brain_tumor, version 7")
     expect(answer).to_contain_text(re.compile(r"\d+\sms \(reading \d+\sms, model \d+\sms"))
     said = "Risk high. Probability of a tumour 94.1 %. Low is below 25.0 %, high from 75.0 %"
