@@ -1,7 +1,6 @@
 """`python -m ui --server ADDR`: the page and the HTTP API."""
 
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -10,17 +9,24 @@ import cyclopts
 
 from data.settings_env import environment
 from serving.client import Client
+from ui import share
+from ui.access import Access
+from ui.limits import rate
 from ui.settings import Settings
 
 _HELP = """Serve the page and the HTTP API.
 
-The page is at `/`, the API at `POST /` and `POST /upload`, its documentation at `/docs`, the health check
-at `/healthz`. The model server may start later, go away and come back.
+The page is at `/`, the API at `POST /`, `POST /upload` and `/api/v1`, its documentation at `/docs`.
+`/healthz` tells that this process is up, `/readyz` that a model answers; `/metrics` is for Prometheus. The
+model server may start later, go away and come back.
+
+Everybody who reaches the port may use it, unless `--login-file` or `--api-key-file` is given: then all but
+`/healthz` and `/readyz` needs a login or a key.
 
 Examples, the first with `python -m serving run` in another terminal:
 
     python -m ui
-    python -m ui --server models.internal:8500 --host 0.0.0.0
+    python -m ui --server models.internal:8500 --host 0.0.0.0 --login-file logins.txt
     UI_SERVER=http://models.internal:8501 python -m ui --port 8080
 """
 #: An open page holds a connection that never ends by itself.
@@ -41,6 +47,9 @@ def main(settings: Settings | None = None) -> int:
     """Listen until SIGTERM or Ctrl-C."""
     settings = settings or Settings()
     try:
+        rate(settings.rate_limit)
+        access = Access.read(settings)
+        share.check(settings)
         client = Client(
             settings.server,
             model=settings.model,
@@ -66,8 +75,10 @@ def main(settings: Settings | None = None) -> int:
     from ui.app import create_app
 
     config = uvicorn.Config(
-        create_app(settings, client),
+        create_app(settings, client, access),
         log_level="warning",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
@@ -76,10 +87,14 @@ def main(settings: Settings | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: None)
     with listener, client:
         print(f"Page and API on http://{settings.host}:{settings.port}", flush=True)
-        if settings.share:
-            print(f"Public address: {_share(settings)}", flush=True)
         try:
+            if settings.share:
+                print(share.warning(settings), file=sys.stderr)
+                print(f"Public address: {share.share(settings.port)}", flush=True)
             uvicorn.Server(config).run(sockets=[listener])
+        except share.ShareError as error:
+            print(error, file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             print("Stopped.")
     return 0
@@ -92,14 +107,6 @@ def _listen(host: str, port: int) -> socket.socket:
     # waits 40 ms for the acknowledgement of its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-def _share(settings: Settings) -> str:
-    from gradio import networking
-
-    return networking.setup_tunnel(
-        "127.0.0.1", settings.port, secrets.token_urlsafe(32), None, None
-    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,14 @@ from data.imaging import ScanError
 from data.studies import RefusedFile, ScanFile, ScanSlice, Study, read_studies
 from serving import errors
 from serving.client import Answer, Client, Prediction, Thresholds
-from ui.failures import AnalysisError, failed_server, refused_file, unexpected_error
+from ui.failures import (
+    AnalysisError,
+    failed_server,
+    refused_file,
+    replaced_model,
+    unexpected_error,
+    unknown_version,
+)
 from ui.heatmap import overlay
 from ui.pictures import data_url
 from ui.schema import (
@@ -73,6 +80,11 @@ class _Run:
     waiting: list[tuple[int, int, ScanSlice]] = field(default_factory=list)
 
     @property
+    def to_ask(self) -> int:
+        """How many of those that wait the model will be asked about."""
+        return sum(not one.empty for _, _, one in self.waiting)
+
+    @property
     def latency(self) -> Latency:
         return Latency(prepare=round(self.prepare_ms, 2), model=round(self.model_ms, 2))
 
@@ -80,9 +92,19 @@ class _Run:
 class Analyser:
     """Analyses scans with the model behind one client; safe to call from many threads."""
 
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(
+        self, client: Client, model: str, hear: Callable[[Event], None] = lambda _: None
+    ) -> None:
+        """Prepare to ask.
+
+        Args:
+            client: of the model server.
+            model: its name there.
+            hear: is told every event of every analysis, to count it.
+        """
         self.client = client
         self.model = model
+        self._hear = hear
         # A decoded image takes up to 150 MB; one for each core keeps memory bounded.
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -128,7 +150,7 @@ class Analyser:
             latency_ms=Latency(prepare=0, model=0),
             disclaimer=DISCLAIMER,
         )
-        for event in self._events(files, wanted or Wanted()):
+        for event in self._heard(files, wanted or Wanted()):
             match event:
                 case StudyEvent():
                     report.results.append(
@@ -149,9 +171,11 @@ class Analyser:
     def stream(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> Iterator[Event]:
         """Analyse files and tell each answer as it comes; ends with `EndEvent` or `FailedEvent`."""
         try:
-            yield from self._events(files, wanted or Wanted())
+            yield from self._heard(files, wanted or Wanted())
         except AnalysisError as error:
-            yield FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+            failed = FailedEvent(error=ErrorDetail(code=error.code, message=error.message))
+            self._hear(failed)
+            yield failed
 
     def ready(self) -> ModelStatus:
         """Which version answers.
@@ -170,10 +194,18 @@ class Analyser:
         """The model card of a version.
 
         Raises:
-            AnalysisError: the model server does not say.
+            AnalysisError: the version is not served, or the model server does not say.
         """
         with _told_to_the_user():
-            return self.client.card(version)
+            try:
+                return self.client.card(version)
+            except errors.ModelNotFound as error:
+                raise unknown_version(version) from error
+
+    def _heard(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
+        for event in self._events(files, wanted):
+            self._hear(event)
+            yield event
 
     def _events(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
         run = _Run(wanted)
@@ -191,10 +223,11 @@ class Analyser:
                 plane=found.plane,
                 spacing_mm=found.spacing_mm,
                 length=len(found.slices),
+                notes=[QualityWarning(code=n.code, message=n.message) for n in found.notes],
             )
             for index, one in enumerate(found.slices):
                 run.waiting.append((number, index, one))
-                if len(run.waiting) == BATCH:
+                if run.to_ask == BATCH:
                     yield from self._answer_waiting(run)
             number += 1
         yield from self._answer_waiting(run)
@@ -215,32 +248,34 @@ class Analyser:
             yield found
 
     def _answer_waiting(self, run: _Run) -> Iterator[Event]:
-        """Ask about the slices that wait, all of a request by one version."""
-        if not run.waiting:
-            return
+        """Answer the slices that wait, in order, all of a request by one version; empty ones unasked."""
         waiting, run.waiting = run.waiting, []
-        first = run.version is None
-        start = time.perf_counter()
-        images = np.stack([one.image for _, _, one in waiting])
-        answer, thresholds = self._ask(images, run)
-        run.model_ms += _milliseconds_since(start)
-        if first:
-            yield ModelEvent(
-                model=ModelVersion(name=self.model, version=answer.version),
-                thresholds=ThresholdValues(
-                    low=thresholds.low, label=thresholds.label, high=thresholds.high
-                ),
-            )
-        for (study, index, one), prediction in zip(waiting, answer.predictions, strict=True):
+        images = [one.image for _, _, one in waiting if not one.empty]
+        predictions: Iterator[Prediction] = iter(())
+        if images:
+            first = run.version is None
+            start = time.perf_counter()
+            answer, thresholds = self._ask(np.stack(images), run)
+            run.model_ms += _milliseconds_since(start)
+            predictions = iter(answer.predictions)
+            if first:
+                yield ModelEvent(
+                    model=ModelVersion(name=self.model, version=answer.version),
+                    thresholds=ThresholdValues(
+                        low=thresholds.low, label=thresholds.label, high=thresholds.high
+                    ),
+                )
+        for study, index, one in waiting:
+            prediction = None if one.empty else next(predictions)
             yield SliceEvent(study=study, slice=_slice_result(index, one, prediction, run.wanted))
 
     def _ask(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
         with _told_to_the_user():
             try:
                 answer, thresholds = self._predict(images, run)
-            except errors.ModelNotFound:
+            except errors.ModelNotFound as error:
                 if run.version is not None:
-                    raise
+                    raise replaced_model() from error
                 # The version may have been replaced between the two calls; its successor is ready.
                 answer, thresholds = self._predict(images, run)
         run.version = answer.version
@@ -257,6 +292,8 @@ def _told_to_the_user() -> Iterator[None]:
     """Turn what goes wrong at the model server into an `AnalysisError`."""
     try:
         yield
+    except AnalysisError:
+        raise
     except errors.ServingError as error:
         _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
         raise failed_server(error) from error
@@ -265,23 +302,28 @@ def _told_to_the_user() -> Iterator[None]:
 
 
 def _slice_result(
-    index: int, one: ScanSlice, prediction: Prediction, wanted: Wanted
+    index: int, one: ScanSlice, prediction: Prediction | None, wanted: Wanted
 ) -> SliceResult:
-    heatmap = prediction.heatmap
+    heatmap = None if prediction is None else prediction.heatmap
     return SliceResult(
         index=index,
-        decision=Decision(
-            label=prediction.label,
-            probability=prediction.probability,
-            confidence=prediction.confidence,
-            risk=prediction.risk,
-            in_distribution=prediction.in_distribution,
-            ood_score=prediction.ood_score,
-        ),
+        empty=one.empty,
+        decision=None if prediction is None else _decision(prediction),
         warnings=[QualityWarning(code=f.code, message=f.message) for f in one.findings],
         heatmap=None if heatmap is None else heatmap.astype(float).round(4).tolist(),
         picture=data_url(Image.fromarray(one.image)) if wanted.picture else None,
         overlay=data_url(overlay(heatmap)) if wanted.picture and heatmap is not None else None,
+    )
+
+
+def _decision(prediction: Prediction) -> Decision:
+    return Decision(
+        label=prediction.label,
+        probability=prediction.probability,
+        confidence=prediction.confidence,
+        risk=prediction.risk,
+        in_distribution=prediction.in_distribution,
+        ood_score=prediction.ood_score,
     )
 
 

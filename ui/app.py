@@ -1,77 +1,86 @@
 """The HTTP application: the API's routes around one `Analyser`, and the Gradio page at `/`."""
 
 import os
-from typing import Any
+from typing import Final
 
 import gradio as gr
-from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from data.imaging import MAX_FILE_BYTES
 from serving.client import Client
+from ui.access import KEY_HEADER, Access, Gatekeeper
+from ui.admission import Admission, Budget
 from ui.analyse import Analyser
+from ui.api import add_api
 from ui.api_v1 import add_api_v1
-from ui.docs import docs_page
-from ui.failures import AnalysisError
+from ui.errors import add_error_replies
+from ui.events import add_events
 from ui.guard import GradioGate, SecurityHeaders
+from ui.limits import RateLimit, rate
+from ui.metrics import Measured, Metrics
+from ui.openapi import describe, errors
 from ui.page import ASSETS, TEXTS, build_page, page_options
-from ui.replies import ERRORS_OF_ANALYSIS, error_reply
 from ui.sample_routes import add_sample_routes
-from ui.schema import DISCLAIMER, Analysis, ErrorBody, Health, ModelStatus
+from ui.schema import DISCLAIMER
 from ui.settings import Settings
-from ui.uploads import FIELD, BodyLimit, read_upload
+from ui.uploads import BodyLimit
 
-_DESCRIPTION = (
-    f"Send one MRI slice as PNG, JPEG or WebP, up to {MAX_FILE_BYTES // 2**20} MB, and get the model's "
-    f"answer. Files are read in memory, never written to disk, never logged. {DISCLAIMER}"
+_DESCRIPTION: Final = (
+    f"Send scans, a still up to {MAX_FILE_BYTES // 2**20} MB, and get the model's answer. Files are read in "
+    f"memory, never written to disk, never logged. {DISCLAIMER}"
 )
-_UPLOAD_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {FIELD: {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
 
 
-def create_app(settings: Settings, client: Client) -> FastAPI:
+def create_app(settings: Settings, client: Client, access: Access | None = None) -> FastAPI:
     """Build API and page; nothing is sent to the model server before the first request.
 
     Args:
         settings: addresses and limits.
         client: of the model server; the caller closes it.
+        access: who is let in; None lets in everybody.
 
     Returns:
         An ASGI application for `uvicorn`.
+
+    Raises:
+        ValueError: the settings' rate limit is none.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it wherever it would call home
-    analyser = Analyser(client, settings.model)
+    admission = Admission(settings.running, settings.waiting)
+    budget = Budget(settings.memory_mb * 2**20)
+    metrics = Metrics(admission, budget)
+    analyser = Analyser(client, settings.model, metrics.hear)
+    page = build_page()
+    add_events(page, analyser, admission, budget)
     return gr.mount_gradio_app(
-        create_api(settings, analyser),
-        build_page(),
+        create_api(settings, analyser, admission, budget, metrics, access),
+        page,
         path="/",
         root_path=settings.root_path or None,
         **page_options(),
     )
 
 
-def create_api(settings: Settings, analyser: Analyser) -> FastAPI:
+def create_api(
+    settings: Settings,
+    analyser: Analyser,
+    admission: Admission,
+    budget: Budget,
+    metrics: Metrics,
+    access: Access | None = None,
+) -> FastAPI:
     """Build everything but the page.
 
     Args:
         settings: addresses and limits.
         analyser: answers for the scans.
+        admission: lets analyses run.
+        budget: holds uploads.
+        metrics: counts.
+        access: who is let in; None lets in everybody.
     """
     app = FastAPI(
         title="Brain-tumour classifier",
@@ -79,72 +88,30 @@ def create_api(settings: Settings, analyser: Analyser) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         servers=[{"url": settings.root_path}] if settings.root_path else None,
-        responses={500: {"model": ErrorBody, "description": "An error of ours, without details."}},
+        responses=errors(500),
     )
-    _add_api(app, analyser)
-    add_api_v1(app, analyser)
+    add_api(app, analyser, admission, metrics)
+    add_api_v1(app, analyser, admission)
     add_sample_routes(app)
+    describe(app, access)
     app.mount("/page/assets", StaticFiles(directory=ASSETS))
     app.mount("/page/texts", StaticFiles(directory=TEXTS))
-    _add_error_replies(app)
+    add_error_replies(app)
     # The last one added is the outermost.
     app.add_middleware(GradioGate)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, budget=budget)
+    if most := rate(settings.rate_limit):
+        app.add_middleware(RateLimit, most=most)
+    if access is not None:
+        app.add_middleware(Gatekeeper, access=access)
     app.add_middleware(
-        CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"]
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", KEY_HEADER],
+        expose_headers=["Retry-After"],
     )
+    routes = frozenset(route.path for route in app.routes if isinstance(route, APIRoute))
+    app.add_middleware(Measured, metrics=metrics, routes=routes)
     app.add_middleware(SecurityHeaders)
     return app
-
-
-def _add_api(app: FastAPI, analyser: Analyser) -> None:
-    async def analyse(request: Request) -> Analysis:
-        """Send one image file as multipart/form-data and read the model's answer."""
-        payload = await read_upload(request)
-        return await run_in_threadpool(analyser.analyse, payload)
-
-    for path, summary in (("/", "Analyse a scan"), ("/upload", "The same, under another name")):
-        sample = {"lang": "Shell", "source": f"curl -F {FIELD}=@scan.png http://HOST:7860{path}"}
-        app.post(
-            path,
-            summary=summary,
-            response_description="The answer.",
-            operation_id="analyse" if path == "/" else "upload",
-            responses=ERRORS_OF_ANALYSIS,
-            openapi_extra=_UPLOAD_FORM | {"x-codeSamples": [sample]},
-        )(analyse)
-
-    @app.get("/healthz", summary="Is the page's server up", response_description="It is.")
-    def healthz() -> Health:
-        """200 as long as this process answers, whatever the model server does."""
-        return Health(status="ok")
-
-    @app.get(
-        "/readyz",
-        summary="Is a model ready",
-        response_description="A version of the model is ready.",
-        responses={503: {"model": ErrorBody, "description": "No version of the model is ready."}},
-    )
-    def readyz() -> ModelStatus:
-        """200 if the model server has a version that answers, 503 otherwise."""
-        return analyser.ready()
-
-    @app.get("/docs", include_in_schema=False)
-    def docs() -> HTMLResponse:
-        return HTMLResponse(docs_page(app.openapi()))
-
-
-def _add_error_replies(app: FastAPI) -> None:
-    @app.exception_handler(AnalysisError)
-    def known(request: Request, error: AnalysisError) -> Response:
-        return error_reply(error)
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_reply(AnalysisError(422, "bad_request", "The request could not be read."))
-
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> Response:
-        return error_reply(
-            AnalysisError(500, "internal_error", "Something went wrong on our side.")
-        )

@@ -1,5 +1,6 @@
 """`/docs`: the API's documentation, rendered here because Swagger's page loads itself from a CDN."""
 
+import json
 import re
 from collections.abc import Sequence
 from html import escape
@@ -47,17 +48,47 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parts.append(f"<p>{_prose(operation.get('description', ''))}</p>")
     for sample in operation.get("x-codeSamples", ()):
         parts.append(f"<pre>{escape(sample['source'])}</pre>")
-    rows = [
-        (status, response["description"], _reference(response))
-        for status, response in sorted(operation["responses"].items())
+    if rows := _inputs(operation):
+        parts.append(_table(("Input", "In", "Type", "Meaning"), rows))
+    responses = sorted(operation["responses"].items())
+    answers = [
+        (status, response["description"], _contents(response)) for status, response in responses
     ]
-    parts.append(_table(("Status", "Meaning", "Body"), rows))
+    parts.append(_table(("Status", "Meaning", "Body"), answers))
+    for status, response in responses:
+        if status == "200":
+            parts.extend(_example(kind, of) for kind, of in response.get("content", {}).items())
     return "".join(parts)
 
 
-def _reference(response: dict[str, Any]) -> str:
-    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
-    return _type(schema) if schema else ""
+def _inputs(operation: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Parameters, and the fields of the body's form."""
+    rows: list[tuple[str, ...]] = [
+        (one["name"], one["in"], _type(one["schema"]), one.get("description", ""))
+        for one in operation.get("parameters", ())
+    ]
+    for kind, of in operation.get("requestBody", {}).get("content", {}).items():
+        for name, schema in of["schema"].get("properties", {}).items():
+            most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
+            rows.append((name, kind, _type(schema) + most, "required"))
+    return rows
+
+
+def _contents(response: dict[str, Any]) -> str:
+    """What bodies an answer may have."""
+    return "; ".join(
+        f"{_type(of.get('x-line-schema', of.get('schema', {})))} ({kind})"
+        for kind, of in response.get("content", {}).items()
+    )
+
+
+def _example(kind: str, of: dict[str, Any]) -> str:
+    """The example of a body, with what its schema says of it."""
+    if "example" not in of:
+        return ""
+    said = of.get("schema", {}).get("description", "")
+    text = of["example"] if isinstance(of["example"], str) else json.dumps(of["example"], indent=2)
+    return f"<p><code>{escape(kind)}</code> {_prose(said)}</p><pre>{escape(text)}</pre>"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
@@ -65,6 +96,8 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     heading += f"<p>{_prose(schema.get('description', ''))}</p>"
     if "enum" in schema:
         return heading + f"<p><code>{escape(' | '.join(schema['enum']))}</code></p>"
+    if "oneOf" in schema:
+        return heading + f"<p>{escape(_type(schema))}</p>"
     rows = [
         (field, _type(of), of.get("description", ""), ", ".join(map(str, of.get("examples", ()))))
         for field, of in schema.get("properties", {}).items()
@@ -75,6 +108,14 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
 def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    if several := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_type(one) for one in several)
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    if schema.get("format") == "binary":
+        return "file"
     if "additionalProperties" in schema and isinstance(schema["additionalProperties"], dict):
         return f"object of {_type(schema['additionalProperties'])}"
     return str(schema.get("type", ""))

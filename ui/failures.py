@@ -85,6 +85,47 @@ def failed_server(error: errors.ServingError) -> AnalysisError:
             )
 
 
+def unknown_version(version: int) -> AnalysisError:
+    """The answer to a question about a version that is not served."""
+    return AnalysisError(
+        404,
+        "version_not_found",
+        f"Version {version} is not served. `/api/v1/model` lists those that are.",
+    )
+
+
+def busy() -> AnalysisError:
+    """The answer when as much is being done as this front end takes on."""
+    return AnalysisError(
+        503,
+        "busy",
+        "Too many scans are being analysed just now. Yours was not; try again in a few seconds.",
+        RETRY_AFTER_S,
+    )
+
+
+def too_many_requests(retry_after_s: int) -> AnalysisError:
+    """The answer to a client that asks too often."""
+    seconds = "1 second" if retry_after_s == 1 else f"{retry_after_s} seconds"
+    return AnalysisError(
+        429,
+        "too_many_requests",
+        f"Too many requests from your address. Try again in {seconds}.",
+        retry_after_s,
+    )
+
+
+def replaced_model() -> AnalysisError:
+    """The answer when the version that answered the first slices is gone before the last."""
+    return AnalysisError(
+        503,
+        "model_replaced",
+        "The model was replaced by another version before all was answered, and two versions are not "
+        "mixed. Send it again.",
+        RETRY_AFTER_S,
+    )
+
+
 def unexpected_error() -> AnalysisError:
     """The answer to a defect of ours, which is logged; call it while handling the exception."""
     _log.exception("unexpected error while analysing a scan")

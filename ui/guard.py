@@ -1,9 +1,11 @@
 """What the outside may reach: security headers on every answer, and only the parts of Gradio in use."""
 
+import json
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Gradio puts its configuration in inline scripts and compiles its templates in the browser, hence the
@@ -13,7 +15,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "default-src 'self'",
         "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
         "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
+        "img-src 'self' data: blob:",
         "font-src 'self' data:",
         "object-src 'none'",
         "base-uri 'self'",
@@ -25,17 +27,23 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    # The page can take a picture of a scan.
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
+#: What is the same for everybody and may be kept: the page's modules and words, Gradio's assets.
+_KEPT: Final = ("/page/", "/assets/", "/static/", "/svelte/", "/theme.css", "/favicon.ico")
 
 _GRADIO_API: Final = "/gradio_api/"
-#: All of Gradio's own endpoints that the page needs. The others write uploads to disk, read files, fetch
-#: addresses for the caller.
-_OPEN: Final = ("run/predict", "heartbeat/", "startup-events", "theme.css")
+#: All of Gradio's own endpoints that the page and `gradio_client` need. The others write uploads to disk,
+#: read files, fetch addresses for the caller.
+_OPEN: Final = ("heartbeat/", "startup-events", "theme.css", "info", "queue/data", "call/")
+_OPEN_TO_EVENTS: Final = ("queue/join", "call/")
+#: Also served without the prefix: reading state saved to disk, and a dashboard of everybody's calls.
+_CLOSED: Final = ("/monitoring", "/login", "/logout")
 
 
 class SecurityHeaders:
-    """Adds `HEADERS` to every answer."""
+    """Adds `HEADERS` to every answer; what may hold somebody's scan or result is kept nowhere."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -45,28 +53,63 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if not scope["path"].startswith(_KEPT):
+                    headers["Cache-Control"] = "no-store"
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
 class GradioGate:
-    """Answers 404 for every endpoint of Gradio that the page does not use."""
+    """Answers 404 for every endpoint of Gradio that is not needed, and 422 for events that name files.
+
+    Gradio would fetch a file's address, or copy it, before the event's function sees it; ours take text.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] == "http" and not _is_open(scope["path"]):
-            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+        if scope["type"] != "http" or not scope["path"].startswith((_GRADIO_API, *_CLOSED)):
+            await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        endpoint = scope["path"].removeprefix(_GRADIO_API)
+        if scope["method"] == "POST" and endpoint.startswith(_OPEN_TO_EVENTS):
+            body = await Request(scope, receive).body()
+            if not _is_plain(body):
+                refusal = JSONResponse({"detail": "Send plain values, no files."}, 422)
+                await refusal(scope, receive, send)
+                return
+            await self.app(scope, _again(body, receive), send)
+        elif scope["method"] in ("GET", "HEAD") and endpoint.startswith(_OPEN):
+            await self.app(scope, receive, send)
+        else:
+            await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
 
-def _is_open(path: str) -> bool:
-    if path.startswith(_GRADIO_API):
-        return path.removeprefix(_GRADIO_API).startswith(_OPEN)
-    # Also served without the prefix: reading state saved to disk, and a dashboard of everybody's calls.
-    return not path.startswith(("/monitoring", "/login", "/logout"))
+def _is_plain(body: bytes) -> bool:
+    """Whether a JSON object holds text, numbers and truth values only, or lists of these."""
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(values, dict):
+        return False
+    return not any(
+        isinstance(one, dict | list)
+        for value in values.values()
+        for one in (value if isinstance(value, list) else [{}] if isinstance(value, dict) else [])
+    )
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hand out a body that has been read, then go on."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image
 
-from data.studies import Plane
+from data.planes import Plane
 from ui.pictures import data_url
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "data" / "samples"

@@ -5,16 +5,20 @@ from typing import Final
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from data.imaging import too_large
+from data.imaging import MAX_FILE_BYTES, too_large
 from data.studies import ScanFile
-from ui.failures import AnalysisError, refused_file
+from ui.admission import Budget
+from ui.failures import AnalysisError, busy, refused_file
 from ui.replies import error_reply
 
-#: All files of one request together.
+#: All files of one request together, where a request may hold many.
 MAX_REQUEST_BYTES: Final = 256 * 2**20
+#: Where it holds one still, which base64 may have made a third larger; the still is measured on reading.
+MAX_SINGLE_BYTES: Final = MAX_FILE_BYTES * 3 // 2
+#: The routes that take many files.
+TAKES_MANY: Final = frozenset({"/api/v1/analyze"})
 #: As many files go in one request; a series of slices has more than a set of images.
 MAX_FILES: Final = 1000
 #: Boundaries, part headers and a few other fields around the files.
@@ -33,7 +37,7 @@ async def read_upload(request: Request) -> bytes:
     """The bytes of the form's only file, in its field `file`.
 
     Raises:
-        AnalysisError: 422 if the request is not a form or holds no such file; 413 if it is too large.
+        AnalysisError: 422 if the request is not a form or does not hold one such file.
     """
     return (await read_files(request, max_files=1))[0].payload
 
@@ -44,23 +48,36 @@ async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanF
     Raises:
         AnalysisError: 422 if the request is not a form or holds no such file.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    content_type = request.headers.get("content-type", "").lower()
+    if not content_type.startswith("multipart/form-data"):
         raise _missing_file()
     try:
         form = await _InMemoryParser(
             request.headers, request.stream(), max_files=max_files, max_fields=8
         ).parse()
-    except MultiPartException as error:
-        raise AnalysisError(
-            422, "bad_form", "The form could not be read. Send the file as multipart/form-data."
-        ) from error
-    uploads = [one for one in form.getlist(FIELD) if isinstance(one, UploadFile)]
+    # A charset that does not exist is a LookupError, one that does not fit a UnicodeError.
+    except (MultiPartException, LookupError, UnicodeError) as error:
+        raise _bad_form(error, max_files) from error
     try:
-        if not uploads:
-            raise _missing_file()
-        return [ScanFile(one.filename or "", await one.read()) for one in uploads]
+        files = []
+        for upload in form.getlist(FIELD):
+            if isinstance(upload, UploadFile):
+                files.append(ScanFile(upload.filename or "", await upload.read()))
+                await upload.close()  # so that no more than one file is held twice
     finally:
         await form.close()
+    if not files:
+        raise _missing_file()
+    return files
+
+
+def _bad_form(error: Exception, max_files: int) -> AnalysisError:
+    if str(getattr(error, "message", "")).startswith("Too many files"):
+        most = "one file" if max_files == 1 else f"at most {max_files} files"
+        return AnalysisError(422, "too_many_files", f"Send {most} in a request.")
+    return AnalysisError(
+        422, "bad_form", "The form could not be read. Send the file as multipart/form-data."
+    )
 
 
 def _missing_file() -> AnalysisError:
@@ -70,32 +87,50 @@ def _missing_file() -> AnalysisError:
 
 
 class BodyLimit:
-    """Refuses request bodies over the limit with 413, counting what arrives, not what is announced."""
+    """Refuses bodies over the limit of their route with 413, and those that memory has no room for with 503.
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_REQUEST_BYTES + ENVELOPE_BYTES) -> None:
+    What arrives is counted, not what is announced.
+    """
+
+    def __init__(self, app: ASGIApp, budget: Budget) -> None:
+        """Wrap an application.
+
+        Args:
+            app: what reads the bodies.
+            budget: bytes held at once, over all requests.
+        """
         self.app = app
-        self.limit = limit
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        received = 0
+        limit = body_limit(scope["path"])
+        received = held = 0
         refused = False
 
-        async def counted() -> Message:
+        async def refuse(error: AnalysisError, message: Message) -> Message:
             nonlocal received, refused
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received <= self.limit:
-                return message
             refused = True
             while message.get("more_body") and received < DRAIN_BYTES:
                 message = await receive()
                 received += len(message.get("body", b""))
-            await error_reply(refused_file(too_large()))(scope, receive, send)
+            await error_reply(error)(scope, receive, send)
             return {"type": "http.disconnect"}
+
+        async def counted() -> Message:
+            nonlocal received, held
+            message = await receive()
+            size = len(message.get("body", b""))
+            received += size
+            if received > limit:
+                return await refuse(_too_large(scope["path"]), message)
+            if not self._budget.take(size):
+                return await refuse(busy(), message)
+            held += size
+            return message
 
         async def unless_refused(message: Message) -> None:
             if not refused:
@@ -103,6 +138,21 @@ class BodyLimit:
 
         try:
             await self.app(scope, counted, unless_refused)
-        except ClientDisconnect:
-            if not refused:
-                raise
+        finally:
+            self._budget.give_back(held)
+
+
+def body_limit(path: str) -> int:
+    """Bytes that a request to a path may have, its envelope included."""
+    return (MAX_REQUEST_BYTES if path in TAKES_MANY else MAX_SINGLE_BYTES) + ENVELOPE_BYTES
+
+
+def _too_large(path: str) -> AnalysisError:
+    if path not in TAKES_MANY:
+        return refused_file(too_large())
+    most = MAX_REQUEST_BYTES // 2**20
+    return AnalysisError(
+        413,
+        "too_large",
+        f"The files are larger than {most} MB together. Send them in several requests.",
+    )

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.ui.front_end import FrontEnd, running_front_end
-from tests.ui.scripted_server import ScriptedServer, scripted_server
+from tests.ui.scripted_server import VERSION, ScriptedServer, scripted_server
 
 RunFrontEnd = Callable[..., AbstractContextManager[FrontEnd]]
 
@@ -39,7 +39,10 @@ def model_server(_model_server: ScriptedServer) -> Iterator[ScriptedServer]:
     _model_server.release.set()
     _model_server.release = threading.Event()
     _model_server.behaviour = "answers"
-    _model_server.in_distribution = True
+    _model_server.in_distribution, _model_server.familiar_up_to = True, 1.0
+    _model_server.version = VERSION
+    _model_server.swap_after = _model_server.hang_after = None
+    _model_server.batches.clear()
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,12 @@ export function reason({ code, message }) {
 
 /** Why there is no answer. `message` is for people, in their language where we have the words. */
 export class Refused extends Error {
-  constructor({ code, message }) {
+  /** `status` and `retryAfter`, in seconds, are null where the server does not say. */
+  constructor({ code, message }, { status = null, retryAfter = null } = {}) {
     super(reason({ code, message }));
     this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
   }
 
   /** The page's server cannot be asked at all. */
@@ -50,13 +53,14 @@ export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) 
     request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
     request.onprogress = () => request.status === 200 && readLines();
     request.onload = () => {
-      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText)));
+      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText), replyOf(request)));
       readLines();
       if (last?.event === "end") resolve();
       else reject(new Refused(last?.event === "failed" ? last.error : UNREACHABLE));
     };
     request.onerror = () => reject(new Refused(UNREACHABLE));
     request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    if (signal?.aborted) return request.onabort();
     signal?.addEventListener("abort", () => request.abort());
     request.send(form);
   });
@@ -72,6 +76,11 @@ export async function get(path) {
   }
   if (!response.ok) throw new Refused(errorIn(await response.text()));
   return response.json();
+}
+
+function replyOf(request) {
+  const seconds = Number.parseInt(request.getResponseHeader("Retry-After"), 10);
+  return { status: request.status, retryAfter: Number.isNaN(seconds) ? null : seconds };
 }
 
 /**

@@ -1,0 +1,43 @@
+"""Whatever the API's description allows, the API does as it says: asked by schemathesis.
+
+Its requests, those too that must be refused, go to a real front end in front of the scripted model server.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.ui.conftest import RunFrontEnd
+from tests.ui.scripted_server import ScriptedServer
+
+HOOKS = "tests.ui.described_files"
+LOGIN = "reader:long enough"
+
+
+def schemathesis(address: str, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Run all its checks on what a front end says of itself, the same requests every time."""
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json"]
+    command += ["--checks", "all", "--seed", "1", "--max-examples", "15", "--continue-on-failure"]
+    command += ["--generation-database", "none", "--warnings", "off", "--no-color"]
+    command += ["--request-timeout", "200", "--max-response-time", "200"]
+    return subprocess.run(
+        [*command, *flags],
+        cwd=folder,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def test_the_api_is_as_described(
+    run_front_end: RunFrontEnd, model_server: ScriptedServer, tmp_path: Path
+) -> None:
+    with run_front_end("--server", model_server.address, "--rate-limit", "0") as running:
+        done = schemathesis(running.address, tmp_path)
+        log = running.log.read_text()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert log == ""

@@ -1,0 +1,81 @@
+"""Gradio's events: the same analysis for `gradio_client`, by name.
+
+client = gradio_client.Client("http://127.0.0.1:7860")
+report = client.predict(image=base64_text, map=True, api_name="/analyze")
+"""
+
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import gradio as gr
+from fastapi.concurrency import run_in_threadpool
+from gradio.events import api
+
+from data.studies import ScanFile
+from ui.admission import Admission, Budget
+from ui.analyse import Analyser, Wanted
+from ui.failures import AnalysisError
+
+#: Events in Gradio's own queue, each with its scan. They hardly wait there: `Admission` decides who runs.
+QUEUE: Final = 8
+
+
+def add_events(page: gr.Blocks, analyser: Analyser, admission: Admission, budget: Budget) -> None:
+    """Add `/analyze` and `/model` to a page that is built and not yet mounted."""
+
+    async def analyze(
+        image: str, map: bool = False, request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """Analyse one file, its bytes as base64 or as a `data:` address; the JSON of /api/v1/analyze."""
+        _forget_session(page, request)
+        with _honest():
+            if not isinstance(
+                image, str
+            ):  # Gradio does not hold callers to the types it tells them
+                raise _no_base64()
+            with budget.hold(len(image)):
+                files = [ScanFile("", _payload(image))]
+                async with admission.place():
+                    report = await run_in_threadpool(analyser.report, files, Wanted(map=bool(map)))
+            if report.refused:
+                raise gr.Error(report.refused[0].error.message, print_exception=False)
+            return report.model_dump(mode="json")
+
+    def model() -> dict[str, Any]:
+        """The model and its versions; the JSON of /api/v1/model."""
+        with _honest():
+            return analyser.ready().model_dump(mode="json")
+
+    with page:
+        api(analyze, api_name="analyze", concurrency_limit=None)
+        api(model, api_name="model", concurrency_limit=None)
+    page.queue(max_size=QUEUE, api_open=False)
+
+
+@contextmanager
+def _honest() -> Iterator[None]:
+    """Tell why there is no answer; of other errors Gradio tells nothing at all."""
+    try:
+        yield
+    except AnalysisError as error:
+        raise gr.Error(error.message, print_exception=False) from error
+
+
+def _payload(image: str) -> bytes:
+    text = image.partition(",")[2] if image.startswith("data:") else image
+    try:
+        return b64decode("".join(text.split()), validate=True)
+    except ValueError as error:  # also what is not ASCII
+        raise _no_base64() from error
+
+
+def _no_base64() -> AnalysisError:
+    return AnalysisError(422, "bad_base64", "`image` is not base64. Encode the bytes of the file.")
+
+
+def _forget_session(page: gr.Blocks, request: gr.Request | None) -> None:
+    """Gradio keeps what an event was last given, by session and for an hour: here, a scan."""
+    if request is not None and request.session_hash is not None:
+        page.state_holder.session_data.pop(request.session_hash, None)
