@@ -50,6 +50,7 @@ def model_server(_model_server: ScriptedServer) -> Iterator[ScriptedServer]:
     _model_server.release = threading.Event()
     _model_server.behaviour = "answers"
     _model_server.in_distribution = True
+    _model_server.fails_after = None
 
 
 @pytest.fixture(scope="session")

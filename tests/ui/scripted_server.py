@@ -39,6 +39,7 @@ class ScriptedServer:
         behaviour: "answers", "hangs", "nan", "wrong_shape", "unknown_label" or one of
             `STATUS_OF_FAULT`.
         replaced: the version that answers is gone by the time its card is asked for, once.
+        fails_after: so many predictions until one that is no probability, once.
         in_distribution: what it says of every image.
     """
 
@@ -46,6 +47,7 @@ class ScriptedServer:
     behaviour: str = "answers"
     in_distribution: bool = True
     replaced: bool = False
+    fails_after: int | None = None
     release: threading.Event = field(default_factory=threading.Event)
 
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -66,7 +68,7 @@ class ScriptedServer:
             self.release.wait(HANG_S)
         pixels = np.frombuffer(request.inputs["images"].tensor_content, np.uint8)
         probabilities = pixels.reshape(-1, *IMAGE_SHAPE).mean((1, 2, 3)) / 255
-        if self.behaviour == "nan":
+        if self.behaviour == "nan" or self._fails_now():
             probabilities = np.full_like(probabilities, np.nan)
         if self.behaviour == "wrong_shape":
             probabilities = np.repeat(probabilities, 2)
@@ -89,6 +91,13 @@ class ScriptedServer:
         if request.model_spec.signature_name == "explain":
             outputs["heatmap"].CopyFrom(_heatmaps(len(labels)))
         return response
+
+    def _fails_now(self) -> bool:
+        if self.fails_after is None:
+            return False
+        now = self.fails_after == 0
+        self.fails_after = None if now else self.fails_after - 1
+        return now
 
     def _check_version(self, request: Any, context: grpc.ServicerContext) -> None:
         if request.model_spec.version.value not in (0, VERSION):

@@ -121,7 +121,15 @@ def test_no_file(api: httpx.Client, request_: dict[str, Any]) -> None:
     assert "field `file`" in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("boundary", ["", "; boundary=cut"])
+def test_two_files_where_one_is_taken(api: httpx.Client) -> None:
+    response = api.post("/", files=[("file", picture(DIM))] * 2)
+    assert error_of(response) == (422, "too_many_files")
+    assert response.json()["error"]["message"] == "Send one file in a request."
+
+
+@pytest.mark.parametrize(
+    "boundary", ["", "; boundary=cut", "; boundary=cut; charset=none", "; charset=utf-16"]
+)
 def test_a_broken_form(api: httpx.Client, boundary: str) -> None:
     headers = {"Content-Type": f"multipart/form-data{boundary}"}
     assert error_of(api.post("/", content=b"--oops", headers=headers)) == (422, "bad_form")
