@@ -65,7 +65,7 @@ def test_an_unfamiliar_image_is_said_to_be_one(
         (picture(DIM, "JPEG")[:-200], 422, "corrupt", "The image is damaged or incomplete."),
         (noise(16), 422, "too_small", "The image is 16 × 16 pixels;"),
         (
-            b"x" * (16 * 2**20 + 1),
+            b"\x89PNG\r\n\x1a\n" + b"x" * (16 * 2**20),
             413,
             "too_large",
             "The file is larger than 16 MB. Send a smaller export.",

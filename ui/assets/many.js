@@ -109,8 +109,8 @@ export function createManyView({ files, open, stop = null }) {
     stopButton.hidden = !state.running || !state.ends;
     const { length } = left();
     againButton.hidden = !length;
-    const key = rows.again.length ? "many.again" : "many.rest";
-    againButton.textContent = t(length === 1 ? `${key}_one` : key, { count: number(length) });
+    const [one, several] = rows.again.length ? ["many.again_one", "many.again"] : ["many.rest_one", "many.rest"];
+    againButton.textContent = t(length === 1 ? one : several, { count: number(length) });
     failure.hidden = !state.error || state.error.name === "AbortError";
     failure.textContent = failure.hidden ? "" : state.error.message;
   };
