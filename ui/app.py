@@ -1,5 +1,6 @@
 """The HTTP application: the API's routes around one `Analyser`, and the Gradio page at `/`."""
 
+import logging
 import os
 from typing import Final
 
@@ -93,6 +94,8 @@ def create_api(
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         responses=errors(500),
     )
+    # Its warnings tell of what was sent.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     add_api(app, analyser, admission, metrics)
     add_api_v1(app, analyser, admission)
     add_report(app, analyser, admission, settings.root_path)

@@ -31,11 +31,16 @@ export function createDetail({ open, listed }) {
   const content = h("div", { class: "content", onclick: (event) => event.target.closest(".link") && element.close() });
   const element = h(
     "dialog",
-    { class: "detail", "aria-labelledby": "detail-title", onclick: (event) => event.target === element && element.close(), onclose: () => close() },
+    { class: "detail", "aria-labelledby": "detail-title", onclick: (event) => beside(event), onclose: () => forget() },
     h(
       "div",
       { class: "sheet" },
-      h("div", { class: "top" }, h("div", { class: "words" }, title, place), h("div", { class: "actions" }, previous, next, button("close", () => element.close()))),
+      h(
+        "div",
+        { class: "top" },
+        h("div", { class: "words" }, title, place),
+        h("div", { class: "actions" }, previous, next, button("close", () => element.close())),
+      ),
       content,
     ),
   );
@@ -59,7 +64,8 @@ export function createDetail({ open, listed }) {
     if (!element.open) element.showModal();
   };
 
-  const close = () => {
+  const beside = (event) => event.target === element && element.close();
+  const forget = () => {
     shown = volume = null;
     content.replaceChildren();
   };

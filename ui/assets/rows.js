@@ -1,5 +1,6 @@
 // The answers of a run as rows: one for each image, each volume, and each file that gave no answer.
 
+import { highest } from "./slices.js";
 import { language } from "./texts.js";
 
 /**
@@ -80,18 +81,12 @@ export class Rows {
   }
 
   newRow({ file, member }, rest) {
-    const row = { file, name: this.files[file].name, member, study: null, slices: [], model: null, error: null, again: [] };
-    this.all.push(Object.assign(row, rest));
+    const { name } = this.files[file];
+    const row = { file, name, member, study: null, slices: [], model: null, error: null, again: [], ...rest };
+    this.all.push(row);
     return row;
   }
 }
-
-/** Slices that the model answers for: neither empty nor unlike the scans it knows. */
-export const familiar = (slices) => slices.filter((one) => one.decision?.in_distribution);
-
-/** The slice with the highest probability among those that count; undefined if none does. */
-export const highest = (slices) =>
-  familiar(slices).reduce((best, one) => (best && best.decision.probability >= one.decision.probability ? best : one), undefined);
 
 /** Whether nothing more is to come for a row. */
 export const isComplete = (row) => row.error !== null || row.slices.length === row.study.length;

@@ -1,0 +1,98 @@
+"""All words of the page are in `ui/texts`, the same in every language, and none of them idle."""
+
+import json
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from ui.page import ASSETS, TEXTS
+
+#: What the server says it says in English; other languages add their words under the reason's code.
+SERVER = "server."
+ROOMS = [Path(__file__).parents[2] / room for room in ("data", "ui")]
+
+MODULES = {path.name: path.read_text() for path in sorted(ASSETS.glob("*.js"))}
+LANGUAGES: dict[str, dict[str, str]] = {
+    path.stem: json.loads(path.read_text()) for path in sorted(TEXTS.glob("*.json"))
+}
+ENGLISH = LANGUAGES["en"]
+
+_LITERAL = re.compile(r'\b(?:t|has)\("([^"]+)"')
+_PATTERN = re.compile(r"`((?:\w+\.)+\$\{[^`]+)`")
+_STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
+
+
+def used_keys() -> set[str]:
+    """The keys that modules name outright."""
+    return set(chain.from_iterable(_LITERAL.findall(code) for code in MODULES.values()))
+
+
+def key_patterns() -> list[re.Pattern[str]]:
+    """The keys that modules put together, as in `risk.${risk}`."""
+    found = chain.from_iterable(_PATTERN.findall(code) for code in MODULES.values())
+    parts = ([re.escape(part) for part in re.split(r"\$\{[^}]*\}", each)] for each in found)
+    return [re.compile(r"[\w.]+".join(each)) for each in parts]
+
+
+def places(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+def test_every_language_has_the_same_texts_and_places(language: str) -> None:
+    texts = {key: v for key, v in LANGUAGES[language].items() if not key.startswith(SERVER)}
+    assert set(texts) == set(ENGLISH)
+    assert {key for key in texts if places(texts[key]) != places(ENGLISH[key])} == set()
+    assert {key for key in texts if not texts[key].strip()} == set()
+
+
+def test_every_key_that_is_used_exists() -> None:
+    assert used_keys() - set(ENGLISH) == set()
+    assert [p.pattern for p in key_patterns() if not any(map(p.fullmatch, _all_keys()))] == []
+
+
+def test_every_text_is_used() -> None:
+    # A key may also stand in a table of a module, to be looked up from there.
+    quoted = set(chain.from_iterable(_STRING.findall(code) for code in MODULES.values()))
+    patterns = key_patterns()
+    idle = {
+        key
+        for key in ENGLISH
+        if key not in quoted and not any(pattern.fullmatch(key) for pattern in patterns)
+    }
+    assert idle == set()
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+def test_what_the_server_says_is_said_in_every_language(language: str) -> None:
+    code = "\n".join(path.read_text() for room in ROOMS for path in room.glob("*.py"))
+    for key in LANGUAGES[language]:
+        if key.startswith(SERVER):
+            assert f'"{key.removeprefix(SERVER)}"' in code, f"no such reason: {key}"
+
+
+def test_no_module_speaks_for_itself() -> None:
+    """A string of several words, or one that is a child of an element, is something to read."""
+    spoken = []
+    for name, code in MODULES.items():
+        bare = re.sub(r"/\*.*?\*/|^\s*//.*$|\s// .*$", "", code, flags=re.DOTALL | re.MULTILINE)
+        # Classes, styles, addresses and selectors are read by the browser alone.
+        bare = re.sub(
+            r'\b(class|style|accept|template|d|points|transform): ("[^"]*"|`[^`]*`)', "", bare
+        )
+        bare = re.sub(
+            r"(querySelector(All)?|closest|matches|matchMedia|classList\.\w+)\([^)]*\)", "", bare
+        )
+        spoken += [
+            f"{name}: {text}"
+            for text in _STRING.findall(bare)
+            if re.search(r"[a-z]{2,}[,.]? [a-z]{2,}", text, re.IGNORECASE)
+            or re.fullmatch(r"[A-ZÄÖÜ][a-zäöü]{2,}\W*", text)
+        ]
+    assert spoken == []
+
+
+def _all_keys() -> set[str]:
+    return set(chain.from_iterable(LANGUAGES.values()))
