@@ -88,7 +88,7 @@ def _head(sheet: Sheet, words: Words, name: str) -> None:
     sheet.text(words("report.title"), 19, bold=True)
     if name:
         sheet.y += 1
-        sheet.text(f"{words('report.name')}: {name}", 11)
+        sheet.text(": ".join((words("report.name"), name)), 11)
     sheet.y += 2.5
     sheet.boxed(words("disclaimer"))
     sheet.y += 6
@@ -109,7 +109,7 @@ def _answer(
     sheet.y = bottom
     sheet.text(words("report.probability"), 9, colour=QUIET, align=Align.R)
     sheet.y = bottom
-    frequency = words("report.frequency", count=_about_of_hundred(words, decision.probability))
+    frequency = words("answer.frequency", count=_about_of_hundred(words, decision.probability))
     sheet.text(f"{words(f'meaning.{decision.risk}')} {frequency}", 10.5, width=WIDTH * 0.7)
     sheet.y += 4
     _risk_bar(sheet, words, decision, thresholds)
@@ -177,7 +177,7 @@ def _refusal(sheet: Sheet, words: Words, decision: Decision) -> None:
     sheet.text(words("refusal.title"), 22, bold=True)
     sheet.y += 3
     sheet.boxed(
-        f"{words('refusal.why')} {words('report.withheld')}", edge=ALARM, ground=ALARM_GROUND
+        " ".join((words("refusal.why"), words("report.withheld"))), edge=ALARM, ground=ALARM_GROUND
     )
     sheet.y += 2.5
     score = words.number(decision.ood_score, 2)

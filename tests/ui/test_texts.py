@@ -11,6 +11,7 @@ from ui.page import ASSETS, TEXTS
 
 #: What the server says it says in English; other languages add their words under the reason's code.
 SERVER = "server."
+REPORT = Path(__file__).parents[2] / "ui" / "report.py"
 ROOMS = [Path(__file__).parents[2] / room for room in ("data", "ui")]
 
 MODULES = {path.name: path.read_text() for path in sorted(ASSETS.glob("*.js"))}
@@ -54,8 +55,9 @@ def test_every_key_that_is_used_exists() -> None:
 
 
 def test_every_text_is_used() -> None:
-    # A key may also stand in a table of a module, to be looked up from there.
-    quoted = set(chain.from_iterable(_STRING.findall(code) for code in MODULES.values()))
+    # A key may also stand in a table of a module, to be looked up from there, or in the report.
+    codes = [*MODULES.values(), REPORT.read_text()]
+    quoted = set(chain.from_iterable(_STRING.findall(code) for code in codes))
     patterns = key_patterns()
     idle = {
         key
