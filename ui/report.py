@@ -159,18 +159,19 @@ def _risk_bar(sheet: Sheet, words: Words, decision: Decision, thresholds: Thresh
 
 def _band(words: Words, card: dict[str, Any], risk: str) -> str:
     """What the band turned out to mean on the test split, if the card tells."""
-    band = card.get("decisions", {}).get("test", {}).get("risk", {}).get(risk, {})
-    rate = band.get("tumor_rate", {})
-    if band.get("n") is None or any(rate.get(key) is None for key in ("value", "low", "high")):
+    try:
+        band = card["decisions"]["test"]["risk"][risk]
+        rate = band["tumor_rate"]
+        return words(
+            "report.band",
+            n=words.number(band["n"]),
+            risk=words(f"risk.{risk}").lower(),
+            rate=words.percent(rate["value"]),
+            low=words.percent(rate["low"]),
+            high=words.percent(rate["high"]),
+        )
+    except (KeyError, TypeError):  # cards of other versions have other shapes
         return words("report.band_unmeasured")
-    return words(
-        "report.band",
-        n=words.number(band["n"]),
-        risk=words(f"risk.{risk}").lower(),
-        rate=words.percent(rate["value"]),
-        low=words.percent(rate["low"]),
-        high=words.percent(rate["high"]),
-    )
 
 
 def _refusal(sheet: Sheet, words: Words, decision: Decision) -> None:

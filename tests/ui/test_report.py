@@ -253,6 +253,14 @@ def test_the_shipped_card_tells_what_each_band_meant(
     assert plain(words.percent(band["tumor_rate"]["value"])) in text
 
 
+@pytest.mark.parametrize("decisions", [None, 3, {"test": None}, {"test": {"risk": {"high": {}}}}])
+def test_a_card_of_another_shape_costs_one_sentence(decisions: object) -> None:
+    odd = {"decisions": decisions}
+    high = answered(decision(0.9, "high"))
+    pdf = render_report(high, odd, words_of("en"), made=MADE, card_url=CARD_URL)
+    assert "was not measured for this version" in page_of(pdf)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("known", [True, False])
 def test_the_fullest_report_stays_clear_of_the_foot(language: str, known: bool) -> None:
