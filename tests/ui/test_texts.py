@@ -20,7 +20,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
 ENGLISH = LANGUAGES["en"]
 
 _LITERAL = re.compile(r'\b(?:t|has)\("([^"]+)"')
-_PATTERN = re.compile(r"`((?:\w+\.)+\$\{[^`]+)`")
+_PATTERN = re.compile(r"`((?:[\w.]|\$\{[^}`]*\})+)`")
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 
 
@@ -30,10 +30,13 @@ def used_keys() -> set[str]:
 
 
 def key_patterns() -> list[re.Pattern[str]]:
-    """The keys that modules put together, as in `risk.${risk}`."""
-    found = chain.from_iterable(_PATTERN.findall(code) for code in MODULES.values())
-    parts = ([re.escape(part) for part in re.split(r"\$\{[^}]*\}", each)] for each in found)
-    return [re.compile(r"[\w.]+".join(each)) for each in parts]
+    """The keys that modules put together, as in `risk.${risk}` or `${key}_one`."""
+    patterns = []
+    for template in chain.from_iterable(_PATTERN.findall(code) for code in MODULES.values()):
+        parts = re.split(r"\$\{[^}]*\}", template)
+        if re.search(r"\w\.|_", "".join(parts)):
+            patterns.append(re.compile(r"[\w.]+".join(map(re.escape, parts))))
+    return patterns
 
 
 def places(text: str) -> set[str]:
