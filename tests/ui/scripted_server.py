@@ -43,7 +43,6 @@ class ScriptedServer:
         familiar_up_to: the probability above which an image is like none that it knows.
         version: the one it has; others are not found.
         swap_after: so many requests for answers, and the next version takes this one's place.
-        hang_after: so many requests for answers, and it hangs.
         batches: how many images came with each request.
     """
 
@@ -54,7 +53,6 @@ class ScriptedServer:
     replaced: bool = False
     version: int = VERSION
     swap_after: int | None = None
-    hang_after: int | None = None
     batches: list[int] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -74,7 +72,7 @@ class ScriptedServer:
             card = json.dumps({"model": "brain_tumor", "thresholds": thresholds}).encode()
             response.outputs["card"].CopyFrom(_strings([card]))
             return response
-        if self.behaviour == "hangs" or self.hang_after == len(self.batches):
+        if self.behaviour == "hangs":
             self.release.wait(HANG_S)
         pixels = np.frombuffer(request.inputs["images"].tensor_content, np.uint8)
         probabilities = pixels.reshape(-1, *IMAGE_SHAPE).mean((1, 2, 3)) / 255
@@ -104,8 +102,9 @@ class ScriptedServer:
         return response
 
     def _check_version(self, request: Any, context: grpc.ServicerContext) -> None:
-        if request.model_spec.version.value not in (0, self.version):
-            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such version")
+        asked = request.model_spec.version.value
+        if asked not in (0, self.version):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no version {asked}")
 
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._check_version(request, context)
