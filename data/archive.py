@@ -60,8 +60,8 @@ class Member:
         problem = ScanError("corrupt", "This member of the archive is damaged. Pack it again.")
         try:
             with self._archive.open(self._info) as file:
-                # zipfile stops at the stated size, whatever the packed data hold, and checks the sum.
-                return file.read()
+                # Asked for all, zipfile would unpack all there is, whatever size is stated.
+                return file.read(self._info.file_size)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError):
             pass
         raise problem

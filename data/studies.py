@@ -1,6 +1,6 @@
 """From files as somebody has them to studies as the model reads them: the one way in for page and API."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.imaging import ScanError
-from data.planes import Plane
+from data.planes import Plane as Plane
 from data.quality import Finding
 
 #: Of one medical file or archive: a series of 500 slices of 512 × 512 in 16 bits, uncompressed. Stills
@@ -102,8 +102,12 @@ class RefusedFile:
     member: str | None = None
     error: ScanError
 
+    def __post_init__(self) -> None:
+        """Keep the sentence alone: frames and causes hold the file, and may quote what is in it."""
+        self.error.__traceback__ = self.error.__cause__ = self.error.__context__ = None
 
-def read_studies(files: Sequence[ScanFile]) -> Iterator[Study | RefusedFile]:
+
+def read_studies(files: Iterable[ScanFile]) -> Iterator[Study | RefusedFile]:
     """Read files one after another; one that cannot be read yields its reason, and the rest goes on.
 
     Stills and NIfTI volumes come in the order of the files; DICOM series, whose slices may lie anywhere

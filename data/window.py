@@ -132,7 +132,7 @@ def _whole_range(known: NDArray[np.float64]) -> Window:
 
 def _far_apart(low: float, high: float) -> bool:
     """Whether single precision tells them apart."""
-    return bool(np.isfinite([low, high]).all() and np.float32(high - low) > 0)
+    return float(np.finfo(np.float32).tiny) < high - low < float(np.finfo(np.float32).max)
 
 
 def _to_levels(share: NDArray[np.float32]) -> NDArray[np.uint8]:
