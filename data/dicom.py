@@ -92,8 +92,9 @@ class DicomSeries:
 
     def studies(self) -> Iterator[Study | RefusedFile]:
         """Read each stack, in the order in which its first file came."""
+        reader = FrameReader()
         while self._stacks:
-            yield from _read_stack(self._stacks.pop(next(iter(self._stacks))))
+            yield from _read_stack(self._stacks.pop(next(iter(self._stacks))), reader)
 
 
 def _direction_key(frame: Frame) -> tuple[float, ...] | None:
@@ -102,7 +103,7 @@ def _direction_key(frame: Frame) -> tuple[float, ...] | None:
     return tuple(np.round(frame.directions, 2).ravel().tolist())
 
 
-def _read_stack(found: list[_Slide]) -> Iterator[Study | RefusedFile]:
+def _read_stack(found: list[_Slide], reader: FrameReader) -> Iterator[Study | RefusedFile]:
     first = min((one.place for one in found), key=lambda place: place.file)
     view = _view(found)
     slides, gaps, notes = _in_order(found, view)
@@ -111,13 +112,13 @@ def _read_stack(found: list[_Slide]) -> Iterator[Study | RefusedFile]:
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
         return
-    failed: dict[_Place, ScanError] = {}
+    failed: dict[tuple[_Place, int], ScanError] = {}
     try:
-        slices = _slices(slides, view, failed)
+        slices = _slices(slides, view, reader, failed)
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
         return
-    for place, problem in failed.items():
+    for place, problem in {place: error for (place, _), error in failed.items()}.items():
         yield RefusedFile(file=place.file, member=place.member, error=problem)
     if not slices:
         return
@@ -161,17 +162,21 @@ def _in_order(
 
 
 def _slices(
-    slides: list[_Slide], view: View | None, failed: dict[_Place, ScanError]
+    slides: list[_Slide],
+    view: View | None,
+    reader: FrameReader,
+    failed: dict[tuple[_Place, int], ScanError],
 ) -> tuple[ScanSlice, ...]:
-    """What can be read of a stack; what cannot is entered in `failed`."""
-    reader = FrameReader()
+    """What can be read of a stack; what cannot is entered in `failed`, by its place and frame."""
 
     def pixels(slide: _Slide) -> NDArray | None:
-        try:
-            return reader.frame(slide.place.read, slide.frame, slide.header.padding)
-        except ScanError as error:
-            failed.setdefault(slide.place, error)
-            return None
+        key = slide.place, slide.frame.index
+        if key not in failed:  # what fails once may fail slowly, too
+            try:
+                return reader.frame(slide.place.read, slide.frame, slide.header.padding)
+            except ScanError as error:
+                failed[key] = error
+        return None
 
     mapping = _mapping(slides, pixels)
 

@@ -1,8 +1,8 @@
 """Decoders of compressed DICOM frames: a plugin for pydicom on imagecodecs, the only one that we let it use.
 
 imagecodecs bundles libjpeg-turbo, CharLS and OpenJPEG; pydicom alone would try every decoder it finds, one
-after another, with whatever sizes a frame claims. Here the array to decode into is made first, from
-the header that was checked, so a frame that claims another size fails before it takes memory.
+after another, with whatever sizes a frame claims. Here a frame that claims another size than the header,
+which was checked, fails before it takes memory or time.
 """
 
 import struct
@@ -20,15 +20,16 @@ _JPEG: Final = (
     "1.2.840.10008.1.2.4.57",  # lossless
     "1.2.840.10008.1.2.4.70",  # lossless, first-order prediction
 )
-_JPEG_LS: Final = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")  # lossless, near-lossless
+JPEG_LS: Final = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")  # lossless, near-lossless
 _JPEG_2000: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")  # lossless, lossy
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe"
 #: Start of a JPEG 2000 codestream and of the segment with its size.
 _CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_JPEG_LS_START: Final = 0xF7
 _MAX_OFFSET: Final = 2**16
 _RLE: Final = "1.2.840.10008.1.2.5"
 NATIVE: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-COMPRESSED: Final = (*_JPEG, *_JPEG_LS, *_JPEG_2000, _RLE)
+COMPRESSED: Final = (*_JPEG, *JPEG_LS, *_JPEG_2000, _RLE)
 #: pydicom asks for it; imagecodecs is among our requirements.
 DECODER_DEPENDENCIES: Final = dict.fromkeys(COMPRESSED, ("imagecodecs",))
 
@@ -73,9 +74,8 @@ def _decode(frame: bytes, runner: Any, shape: tuple[int, ...]) -> NDArray:
     import imagecodecs
 
     syntax, photometric = runner.transfer_syntax, runner.photometric_interpretation
-    if syntax in _JPEG_LS:
-        precision = runner.get_option("jls_precision", runner.bits_stored)
-        return imagecodecs.jpegls_decode(frame, out=_room(shape, precision))
+    if syntax in JPEG_LS:
+        return imagecodecs.jpegls_decode(frame, out=_room(shape, _check_jpeg(frame, shape)))
     if syntax in _JPEG_2000:
         _check_jpeg_2000(frame, shape)
         precision = runner.get_option("j2k_precision", runner.bits_stored)
@@ -89,7 +89,7 @@ def _decode(frame: bytes, runner: Any, shape: tuple[int, ...]) -> NDArray:
     colours = "RGB" if as_stored else None
     if len(shape) == 3:
         runner.set_option("photometric_interpretation", "RGB")
-    room = _room(shape, _jpeg_precision(frame))
+    room = _room(shape, _check_jpeg(frame, shape))
     return imagecodecs.jpeg8_decode(frame, colorspace=colours, outcolorspace=colours, out=room)
 
 
@@ -119,12 +119,17 @@ def _check_jpeg_2000(frame: bytes, shape: tuple[int, ...]) -> None:
         raise ValueError("The frame has another size than its header says.")
 
 
-def _jpeg_precision(frame: bytes) -> int:
-    """Bits of a sample, from the start-of-frame segment."""
+def _check_jpeg(frame: bytes, shape: tuple[int, ...]) -> int:
+    """Bits of a sample, from the start-of-frame segment, which must state the size expected."""
     at = 2
-    while at + 5 <= len(frame):
+    while at + 9 <= len(frame):
         marker, length = frame[at + 1], int.from_bytes(frame[at + 2 : at + 4])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return frame[at + 4]
+        if marker == _JPEG_LS_START or (
+            0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+        ):
+            precision, rows, columns = struct.unpack_from(">BHH", frame, at + 4)
+            if (rows, columns) != shape[:2]:
+                break
+            return int(precision)
         at += 2 + length
-    raise ValueError("The frame is no JPEG.")
+    raise ValueError("The frame has another size than its header says.")

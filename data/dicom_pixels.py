@@ -7,11 +7,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.dicom_codecs import NATIVE, PLUGIN, register
+from data.dicom_codecs import JPEG_LS, NATIVE, PLUGIN, register
 from data.dicom_header import Frame, parse, quiet_pydicom
 from data.imaging import ScanError
 
 _PIXEL_DATA: Final = 0x7FE00010
+#: Damaged JPEG-LS frames after which no other is tried: CharLS may take seconds to give up on one,
+#: however small it is (an overflow in its run mode; seen in one of 700 damaged frames).
+_MAX_SLOW_FAILURES: Final = 3
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -21,6 +24,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._read: Callable[[], bytes] | None = None
         self._dataset: Any = None
+        self._slow_failures = 0
 
     def frame(self, read: Callable[[], bytes], frame: Frame, padding: int | None) -> NDArray:
         """Decode one frame.
@@ -44,7 +48,7 @@ class FrameReader:
                     self._read, self._dataset = None, None
                     self._dataset = _open(read())
                     self._read = read
-                pixels = _decode(self._dataset, frame.index)
+                pixels = self._decode(frame.index)
                 if pixels.ndim == 2 and self._dataset.PhotometricInterpretation in _GREY:
                     return _values(pixels, frame, padding)
                 return _colours(self._dataset, pixels)
@@ -53,6 +57,20 @@ class FrameReader:
             except Exception:  # noqa: S110 decoders raise nearly anything; `problem` is raised
                 pass
         raise problem
+
+    def _decode(self, index: int) -> NDArray:
+        from pydicom.pixels import pixel_array
+
+        register()
+        syntax = self._dataset.file_meta.TransferSyntaxUID
+        may_be_slow = syntax in JPEG_LS
+        if may_be_slow and self._slow_failures >= _MAX_SLOW_FAILURES:
+            raise _corrupt()
+        self._slow_failures += may_be_slow
+        plugin = "" if syntax in NATIVE else PLUGIN
+        pixels = pixel_array(self._dataset, index=index, decoding_plugin=plugin)
+        self._slow_failures -= may_be_slow
+        return pixels
 
 
 def _open(payload: bytes) -> Any:
@@ -67,14 +85,6 @@ def _open(payload: bytes) -> Any:
         raise ScanError("no_image", "The file holds no image. Send the images of the scan.")
     dataset[_PIXEL_DATA] = tail[_PIXEL_DATA]
     return dataset
-
-
-def _decode(dataset: Any, index: int) -> NDArray:
-    from pydicom.pixels import pixel_array
-
-    register()
-    native = dataset.file_meta.TransferSyntaxUID in NATIVE
-    return pixel_array(dataset, index=index, decoding_plugin="" if native else PLUGIN)
 
 
 def _values(pixels: NDArray, frame: Frame, padding: int | None) -> NDArray[np.float32]:

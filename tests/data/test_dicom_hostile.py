@@ -16,6 +16,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -176,6 +177,13 @@ def jpeg_of_another_size(levels: np.ndarray, rows: int, columns: int) -> bytes:
     return bytes(stream)
 
 
+def jpeg_ls_of_another_size(levels: np.ndarray, rows: int, columns: int) -> bytes:
+    stream = bytearray(imagecodecs.jpegls_encode(levels))
+    at = stream.index(b"\xff\xf7") + 5
+    stream[at : at + 4] = struct.pack(">HH", rows, columns)
+    return bytes(stream)
+
+
 def rle_bomb() -> bytes:
     return struct.pack("<16L", 1, 64, *([0] * 14)) + b"\x81\x00" * 5_000_000
 
@@ -208,6 +216,9 @@ BOMBS = {
     ),
     "JPEG that claims 65500 × 65500": lambda g: dicom(
         g, syntax=JPEGBaseline8Bit, frames=[jpeg_of_another_size(g, 65500, 65500)]
+    ),
+    "JPEG-LS that claims 65500 × 65500": lambda g: dicom(
+        g, syntax=JPEGLSLossless, frames=[jpeg_ls_of_another_size(g, 65500, 65500)]
     ),
     "RLE": lambda g: dicom(g, syntax=RLELossless, frames=[rle_bomb()]),
     "deflated": deflated_bomb,
@@ -251,6 +262,24 @@ def test_ten_thousand_threads_of_tags(scan):
     file = dicom(scan)
     meta_end = 132 + 12 + struct.unpack_from("<L", file, 140)[0]
     assert refusal(file[:meta_end] + opened * depth + file[meta_end:])[0] == "bad_header"
+
+
+def test_of_many_damaged_jpeg_ls_frames_few_are_tried(scan, monkeypatch):
+    """CharLS may take seconds for one; a thousand must not take an hour."""
+    decode, tried = imagecodecs.jpegls_decode, []
+
+    def noted(frame, **options):
+        tried.append(len(frame))
+        return decode(frame, **options)
+
+    monkeypatch.setattr(imagecodecs, "jpegls_decode", noted)
+    frame = imagecodecs.jpegls_encode(scan)
+    cut = frame[: len(frame) // 4 * 2]
+    good = dicom(scan, syntax=JPEGLSLossless, frames=[frame])
+    bad = dicom(np.stack([scan] * 20), syntax=JPEGLSLossless, frames=[cut] * 20)
+    found = read(good, bad, bundled("MR_small.dcm"))
+    assert [type(one) for one in found] == [Study, RefusedFile, Study]
+    assert tried.count(len(cut)) == 3
 
 
 def test_a_prefix_and_nothing_else():
