@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
+from pypdf import PdfReader
 
 from tests.browser.scans import answered, choose, picture, verdict
 from tests.ui.front_end import FrontEnd
@@ -76,6 +77,25 @@ def test_the_answer_can_be_copied_as_text(
         "Model: brain_tumor, version 7",
         "Not a medical device. For research and teaching.",
     ]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_report_can_be_taken_along_without_or_with_the_name(
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage, named: bool
+) -> None:
+    page = open_page(front_end)
+    choose(page, picture(240), name="Jane Doe.png")
+    if named:
+        page.get_by_label("Include the file name in the PDF").check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PDF report").click()
+    expect(page.get_by_text("The report is in your downloads.")).to_be_visible()
+    assert download.value.suggested_filename == "brain-mri-report.pdf"
+    (sheet,) = PdfReader(download.value.path()).pages
+    text = sheet.extract_text()
+    assert "94.1" in text
+    assert "For research and teaching" in text
+    assert ("Jane Doe" in text) == named
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
