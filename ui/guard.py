@@ -106,15 +106,19 @@ class GradioGate:
             tickets.append(self._parcels.deposit(value))
             return tickets[-1]
 
+        def drop() -> None:
+            for ticket in tickets:
+                self._parcels.drop(ticket)
+
         async def heard(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                for ticket in tickets:
-                    self._parcels.drop(ticket)
+                drop()
             await send(message)
 
         try:
             body = json.dumps({name: without_scan(value) for name, value in values.items()})
         except AnalysisError as error:
+            drop()
             await error_reply(error)(scope, receive, send)
             return
         del values

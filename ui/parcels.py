@@ -14,16 +14,26 @@ from ui.failures import busy
 
 #: Shorter texts travel as they are.
 MIN_LENGTH: Final = 1000
-#: Whoever asked is long gone, before the event came to its turn.
-_LIFETIME_S: Final = 300.0
+#: An event fetches its text at once, or failed before it could, of wrong values for example.
+LIFETIME_S: Final = 60.0
+#: Of the budget, for what waits to be fetched: such events must not keep all others out.
+_SHARE: Final = 4
 
 
 class Parcels:
-    """Long texts by ticket, within the budget of uploads."""
+    """Long texts by ticket, within a quarter of the budget of uploads."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, lifetime_s: float = LIFETIME_S) -> None:
+        """Hold nothing yet.
+
+        Args:
+            budget: bytes held at once, over all requests.
+            lifetime_s: after so long a text is forgotten.
+        """
         self._budget = budget
+        self._lifetime_s = lifetime_s
         self._held: dict[str, tuple[float, str]] = {}
+        self._size = 0
 
     def deposit(self, text: str) -> str:
         """Keep a text until its ticket comes back.
@@ -32,8 +42,10 @@ class Parcels:
             AnalysisError: 503, memory has no room for it.
         """
         self._drop_old()
-        if not self._budget.take(len(text)):
+        too_much = self._size + len(text) > self._budget.most // _SHARE
+        if too_much or not self._budget.take(len(text)):
             raise busy()
+        self._size += len(text)
         ticket = secrets.token_urlsafe()
         self._held[ticket] = (time.monotonic(), text)
         return ticket
@@ -44,7 +56,7 @@ class Parcels:
         if ticket not in self._held:
             yield ticket
             return
-        _, text = self._held.pop(ticket)
+        text = self._pop(ticket)
         try:
             yield text
         finally:
@@ -53,10 +65,15 @@ class Parcels:
     def drop(self, ticket: str) -> None:
         """Forget a text, if it is still there."""
         if ticket in self._held:
-            _, text = self._held.pop(ticket)
+            text = self._pop(ticket)
             self._budget.give_back(len(text))
 
+    def _pop(self, ticket: str) -> str:
+        _, text = self._held.pop(ticket)
+        self._size -= len(text)
+        return text
+
     def _drop_old(self) -> None:
-        oldest = time.monotonic() - _LIFETIME_S
+        oldest = time.monotonic() - self._lifetime_s
         for ticket in [one for one, (since, _) in self._held.items() if since < oldest]:
             self.drop(ticket)

@@ -1,6 +1,7 @@
 """Gradio's named events, asked by a real gradio_client."""
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.ui.conftest import NO_RATE, RunFrontEnd
 from tests.ui.front_end import FrontEnd
 from tests.ui.pictures import BRIGHT, DIM, noise, picture
 from tests.ui.scripted_server import VERSION, ScriptedServer
+from ui.admission import Budget
+from ui.failures import AnalysisError
+from ui.parcels import Parcels
 
 MB = 2**20
 Ask = Callable[..., dict]
@@ -154,14 +158,42 @@ def test_no_scan_stays_in_memory(front_end: FrontEnd, ask: Ask) -> None:
     before = resident()
     for n in range(10):
         asked = front_end.http.post(
-            "/gradio_api/queue/join", json={"data": [image], "fn_index": 0, "session_hash": f"s{n}"}
+            "/gradio_api/queue/join",
+            json={"data": [image, False], "fn_index": 0, "session_hash": f"s{n}"},
         )
         data = {"session_hash": f"s{n}"}
-        assert "process_completed" in front_end.http.get("/gradio_api/queue/data", params=data).text
+        told = front_end.http.get("/gradio_api/queue/data", params=data).text
+        assert '"msg":"process_completed"' in told
+        assert '"success":true' in told
         assert asked.status_code == 200
     assert resident() - before < 50 * MB
     held = "brain_tumor_ui_upload_bytes 0.0"
     eventually(lambda: held in front_end.http.get("/metrics").text, "nothing is held")
+
+
+def test_events_that_never_fetch_their_scan_keep_no_others_out() -> None:
+    budget = Budget(4000)
+    parcels = Parcels(budget)
+    ticket = parcels.deposit("x" * 1000)
+    with pytest.raises(AnalysisError, match="Too many scans"):
+        parcels.deposit("y")
+    with parcels.redeemed(ticket) as text:
+        assert text == "x" * 1000
+        assert parcels.deposit("y") != ticket
+    assert budget.held == 1
+    with parcels.redeemed(ticket) as text:
+        assert text == ticket
+
+
+def test_a_scan_that_is_not_fetched_is_forgotten() -> None:
+    budget = Budget(4000)
+    parcels = Parcels(budget, lifetime_s=0)
+    ticket = parcels.deposit("x" * 1000)
+    time.sleep(0.001)  # the clock moves on
+    parcels.deposit("y" * 1000)
+    assert budget.held == 1000
+    with parcels.redeemed(ticket) as text:
+        assert text == ticket
 
 
 def test_behind_a_login(
