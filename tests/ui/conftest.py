@@ -24,6 +24,14 @@ NO_RATE = ("--rate-limit", "0")
 RunFrontEnd = Callable[..., AbstractContextManager[FrontEnd]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_telemetry() -> Iterator[None]:
+    """`gradio_client` calls home unless told not to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        yield
+
+
 @pytest.fixture(scope="session")
 def run_front_end(
     free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
