@@ -67,7 +67,8 @@ function zones({ left, width }, y, thresholds) {
   );
   const ends = [[0, t("percent", { value: 0 }), "0"], [1, t("percent", { value: 100 }), ".7em"]];
   const levels = [...ends, ...[low, high].map((level) => [level, percent(level), ".35em"])];
-  return [...tinted, ...lines, ...levels.map(([level, words, dy]) => svg("text", { class: "level", x: left - 8, y: y(level), dy }, words))];
+  const scale = levels.map(([level, words, dy]) => svg("text", { class: "level", x: left - 8, y: y(level), dy }, words));
+  return [...tinted, ...lines, ...scale];
 }
 
 /** What the bands are called, over the curve that may cross them. */
@@ -89,7 +90,7 @@ function ticks({ length, spacing_mm: spacing }, { width }, bottom, x) {
       { class: "tick" },
       svg("line", { x1: x(index), x2: x(index), y1: bottom, y2: bottom + 5 }),
       svg("text", { x: x(index), y: bottom + 18 }, number(index + 1)),
-      spacing && svg("text", { class: "mm", x: x(index), y: bottom + 34 }, t("volume.mm", { mm: number(index * spacing) })),
+      spacing && svg("text", { x: x(index), y: bottom + 34 }, t("volume.mm", { mm: number(index * spacing) })),
     ),
   );
 }
@@ -110,7 +111,8 @@ function lines(slices, length, x, y) {
     if (decision?.in_distribution) runs.at(-1).push([x(index), y(decision.probability)]);
     else if (runs.at(-1).length) runs.push([]);
   }
-  const paths = runs.filter((run) => run.length > 1).map((run) => svg("polyline", { class: "line", points: run.map((pair) => pair.map((value) => value.toFixed(1)).join(",")).join(" ") }));
+  const pointsOf = (run) => run.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ");
+  const paths = runs.filter((run) => run.length > 1).map((run) => svg("polyline", { class: "line", points: pointsOf(run) }));
   const radius = x(1) - x(0) > 6 ? 2.5 : 1.5;
   const dots = runs.flat().map(([cx, cy]) => svg("circle", { class: "dot", cx, cy, r: radius }));
   return [...paths, ...dots];
@@ -119,5 +121,6 @@ function lines(slices, length, x, y) {
 function position(slice, x, y, bottom) {
   const line = svg("line", { class: "at", x1: x, x2: x, y1: MARGIN.top, y2: bottom });
   const decision = slice?.decision;
-  return decision?.in_distribution ? [line, svg("circle", { class: "at", cx: x, cy: y(decision.probability), r: 5.5 })] : [line];
+  if (!decision?.in_distribution) return [line];
+  return [line, svg("circle", { class: "at", cx: x, cy: y(decision.probability), r: 5.5 })];
 }
