@@ -26,6 +26,7 @@ from ui.metrics import Measured, Metrics
 from ui.model_routes import add_model_directory
 from ui.openapi import describe, errors
 from ui.page import ASSETS, TEXTS, build_page, page_options
+from ui.parcels import Parcels
 from ui.report_routes import add_report
 from ui.sample_routes import add_sample_routes
 from ui.schema import DISCLAIMER
@@ -58,9 +59,10 @@ def create_app(settings: Settings, client: Client, access: Access | None = None)
     metrics = Metrics(admission, budget)
     analyser = Analyser(client, settings.model, metrics.hear)
     page = build_page()
-    add_events(page, analyser, admission, budget)
+    parcels = Parcels(budget)
+    add_events(page, analyser, admission, parcels)
     return gr.mount_gradio_app(
-        create_api(settings, analyser, admission, budget, metrics, access),
+        create_api(settings, analyser, admission, budget, metrics, parcels, access),
         page,
         path="/",
         root_path=settings.root_path or None,
@@ -74,6 +76,7 @@ def create_api(
     admission: Admission,
     budget: Budget,
     metrics: Metrics,
+    parcels: Parcels,
     access: Access | None = None,
 ) -> FastAPI:
     """Build everything but the page.
@@ -84,6 +87,7 @@ def create_api(
         admission: lets analyses run.
         budget: holds uploads.
         metrics: counts.
+        parcels: what Gradio's events were sent.
         access: who is let in; None lets in everybody.
     """
     app = FastAPI(
@@ -107,7 +111,7 @@ def create_api(
     app.mount("/page/texts", StaticFiles(directory=TEXTS))
     add_error_replies(app)
     # The last one added is the outermost.
-    app.add_middleware(GradioGate)
+    app.add_middleware(GradioGate, parcels=parcels)
     app.add_middleware(BodyLimit, budget=budget)
     if most := rate(settings.rate_limit):
         app.add_middleware(RateLimit, most=most)

@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data.imaging import MAX_FILE_BYTES, too_large
@@ -162,6 +163,8 @@ class BodyLimit:
 
         try:
             await self.app(scope, counted, unless_refused)
+        except ClientDisconnect:
+            pass  # refused, or gone: nobody waits for an answer any more
         finally:
             self._budget.give_back(held)
 

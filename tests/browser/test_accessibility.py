@@ -3,27 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import grave_findings
 from tests.browser.scans import answered, choose, picture
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
-GRAVE = {"serious", "critical"}
-
-
-def grave_findings(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 10  # it did look
-    return [
-        f"{finding['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for finding in found["violations"]
-        if finding["impact"] in GRAVE
-        for node in finding["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
+from pypdf import PdfReader
 
-from tests.browser.scans import answered, choose, picture, verdict
+from tests.browser.scans import DROP_ZONE, answered, choose, picture, verdict
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
@@ -41,8 +42,9 @@ def test_answers_of_the_session_can_be_seen_again_and_compared(
     beside = boxes[0]["y"] == boxes[1]["y"]  # type: ignore[index]
     assert beside == (width == 1440)
 
-    history.get_by_role("button", name="Clear").click()
+    history.get_by_role("button", name="Clear").press("Enter")
     expect(history).to_have_count(0)
+    expect(page.locator(DROP_ZONE)).to_be_focused()
 
 
 def test_the_session_is_bounded_and_gone_with_the_tab(
@@ -76,6 +78,25 @@ def test_the_answer_can_be_copied_as_text(
         "Model: brain_tumor, version 7",
         "Not a medical device. For research and teaching.",
     ]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_report_can_be_taken_along_without_or_with_the_name(
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage, named: bool
+) -> None:
+    page = open_page(front_end)
+    choose(page, picture(240), name="Jane Doe.png")
+    if named:
+        page.get_by_label("Include the file name in the PDF").check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PDF report").click()
+    expect(page.get_by_text("The report is in your downloads.")).to_be_visible()
+    assert download.value.suggested_filename == "brain-mri-report.pdf"
+    (sheet,) = PdfReader(download.value.path()).pages
+    text = sheet.extract_text()
+    assert "94.1" in text
+    assert "For research and teaching" in text
+    assert ("Jane Doe" in text) == named
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import grave_findings
+from tests.browser.scans import DROP_ZONE
 from tests.data.medical import grey, nifti, packed, series
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer
@@ -34,7 +36,7 @@ def choose(page: Page, payloads: Sequence[bytes], name: str = "scan-{}.nii") -> 
         {"name": name.format(n), "mimeType": "application/octet-stream", "buffer": payload}
         for n, payload in enumerate(payloads)
     ]
-    page.locator(".drop input[type=file]").set_input_files(files)
+    page.locator(DROP_ZONE).set_input_files(files)
 
 
 def slider(page: Page) -> Locator:
@@ -92,6 +94,23 @@ def test_curve_slider_and_picture_move_together(
     page.keyboard.press("Home")
     expect(view.locator(".map")).to_have_css("opacity", "0")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing_grave(
+    front_end: FrontEnd,
+    model_server: ScriptedServer,
+    open_page: OpenPage,
+    volume: bytes,
+    width: int,
+    theme: str,
+) -> None:
+    page = open_page(front_end, width, color_scheme=theme, reduced_motion="reduce")
+    choose(page, [volume])
+    settled(page)
+    page.get_by_text("The curve as a table").click()
+    assert grave_findings(page) == []
 
 
 def test_the_curve_is_told_in_words_and_as_a_table(

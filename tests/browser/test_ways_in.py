@@ -26,6 +26,21 @@ def drop(page: Page, *paths: Path) -> None:
         devtools.send("Input.dispatchDragEvent", at)
 
 
+def analyses_under_way(page: Page) -> set[Request]:
+    """The page's questions to the API that have neither been answered nor given up; kept up to date."""
+    under_way: set[Request] = set()
+    page.on("request", lambda request: "analyze" in request.url and under_way.add(request))
+    for end in ("requestfinished", "requestfailed"):
+        page.on(end, lambda request: under_way.discard(request))
+    return under_way
+
+
+def all_ended(page: Page, under_way: set[Request]) -> None:
+    """Wait until none is under way."""
+    # Events of the browser are heard while it is asked something.
+    eventually(lambda: page.evaluate("1") and not under_way, "all requests have ended")
+
+
 def test_a_file_can_be_dropped(
     front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -123,10 +138,7 @@ def test_of_two_quick_choices_the_second_is_answered(
     front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage, pause_ms: int
 ) -> None:
     page = open_page(front_end)
-    under_way: set[Request] = set()
-    page.on("request", lambda request: "analyze" in request.url and under_way.add(request))
-    for end in ("requestfinished", "requestfailed"):
-        page.on(end, lambda request: under_way.discard(request))
+    under_way = analyses_under_way(page)
     scan = page.locator("#answer .answer .stack img.scan")
     page.locator("#samples button").nth(1).click()
     expect(page.locator("#answer")).to_contain_text("Confidence")
@@ -143,8 +155,7 @@ def test_of_two_quick_choices_the_second_is_answered(
     past = page.locator("#history .past li")
     expect(page.locator("#answer .busy")).to_have_count(0)
     expect(scan).to_have_attribute("src", second)
-    # Events of the browser are heard while it is asked something.
-    eventually(lambda: page.evaluate("1") and not under_way, "both requests have ended")
+    all_ended(page, under_way)
     expect(scan).to_have_attribute("src", second)  # nor may the first one's answer come after it
     expect(past.first.locator("img")).to_have_attribute("src", second)
 
@@ -154,14 +165,15 @@ def test_a_choice_that_was_superseded_never_shows(
 ) -> None:
     page = open_page(front_end)
     model_server.behaviour = "hangs"
-    with page.expect_request("**/analyze*") as first:
+    under_way = analyses_under_way(page)
+    with page.expect_request("**/analyze*"):
         choose(page, picture(240))
     expect(page.locator("#answer")).to_contain_text("Reading the scan")
     model_server.behaviour = "answers"
     choose(page, picture(20))
     answered(page, "No tumour")
     model_server.release.set()
-    eventually(lambda: page.evaluate("1") and first.value.failure, "the first request was given up")
+    all_ended(page, under_way)
     answered(page, "No tumour")
     expect(page.locator("#history .past li")).to_have_count(1)
 

@@ -14,12 +14,21 @@ from ui.admission import Admission, Budget
 from ui.analyse import Analyser
 from ui.app import create_api
 from ui.metrics import Metrics
+from ui.parcels import Parcels
 from ui.settings import Settings
 
 #: Tests ask more often than people.
 NO_RATE = ("--rate-limit", "0")
 
 RunFrontEnd = Callable[..., AbstractContextManager[FrontEnd]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_telemetry() -> Iterator[None]:
+    """`gradio_client` calls home unless told not to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +77,7 @@ def bare_api(model_server: ScriptedServer) -> Iterator[TestClient]:
         admission, budget = Admission(settings.running, settings.waiting), Budget(2**28)
         metrics = Metrics(admission, budget)
         analyser = Analyser(client, settings.model, metrics.hear)
-        app = create_api(settings, analyser, admission, budget, metrics)
+        app = create_api(settings, analyser, admission, budget, metrics, Parcels(budget))
         with TestClient(app, raise_server_exceptions=False) as test_client:
             yield test_client
 

@@ -1,6 +1,7 @@
 // One scan out of many, over the table: a window of its own, with the way to the scan before and after.
 
 import { h } from "./dom.js";
+import { namesOf } from "./rows.js";
 import { t } from "./texts.js";
 import { createVolumeView } from "./volume.js";
 
@@ -49,7 +50,7 @@ export function createDetail({ open, listed }) {
     shown = row;
     const rows = listed().filter((one) => one.slices.length);
     const at = rows.indexOf(row);
-    title.textContent = row.member ?? row.name;
+    title.textContent = namesOf(row).name;
     place.textContent = t("many.detail.place", { place: at + 1, total: rows.length });
     previous.disabled = at <= 0;
     next.disabled = at === rows.length - 1;

@@ -88,6 +88,13 @@ export class Rows {
   }
 }
 
+/** What a scan is called, and where it lies if that is within an archive. */
+export function namesOf({ name, member }) {
+  if (member === null) return { name, within: null };
+  const at = member.lastIndexOf("/") + 1;
+  return { name: member.slice(at), within: [name, ...member.slice(0, at).split("/")].filter(Boolean).join(" / ") };
+}
+
 /** Whether nothing more is to come for a row. */
 export const isComplete = (row) => row.error !== null || row.slices.length === row.study.length;
 
@@ -112,7 +119,7 @@ export function sorted(rows, { column, descending }) {
 }
 
 function keyOf(row, column) {
-  if (column === "scan") return row.name + (row.member ?? "");
+  if (column === "scan") return `${row.name}/${row.member ?? ""}`;
   const top = highest(row.slices);
   if (column === "decision") return top ? top.decision.label : "";
   return top ? top.decision.probability : 0;

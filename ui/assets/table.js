@@ -3,7 +3,7 @@
 
 import { reason } from "./api.js";
 import { h } from "./dom.js";
-import { groupOf, isComplete, sorted } from "./rows.js";
+import { groupOf, isComplete, namesOf, sorted } from "./rows.js";
 import { counted, highest } from "./slices.js";
 import { number, percent, t } from "./texts.js";
 
@@ -88,7 +88,7 @@ function drawLine(row, onOpen) {
       { scope: "row", role: "rowheader", class: "name" },
       h("div", {}, thumbnail(row, top), h("div", { class: "names" }, nameOf(row, opens, open))),
     ),
-    cell("probability", top && probabilityOf(row, top)),
+    cell("probability", top && probabilityOf(top)),
     cell("band", h("span", { class: `pill ${group}` }, t(`many.group.${group}`))),
     cell("decision", decisionOf(row, top)),
     cell("notes", notesOf(row, top)),
@@ -105,9 +105,10 @@ function thumbnail(row, top) {
 
 function nameOf(row, opens, open) {
   const others = row.again.length - 1;
-  const words = others > 0 ? t("many.and_more", { name: row.name, count: number(others) }) : row.name;
+  const { name: own, within } = namesOf(row);
+  const words = others > 0 ? t("many.and_more", { name: own, count: number(others) }) : own;
   const attributes = opens ? { type: "button", class: "open", onclick: open } : { class: "open" };
-  const below = [row.member, row.study?.kind === "volume" ? volumeOf(row) : null].filter(Boolean);
+  const below = [within, row.study?.kind === "volume" ? volumeOf(row) : null].filter(Boolean);
   const name = h(opens ? "button" : "span", attributes, words);
   return [name, ...below.map((each) => h("span", { class: "member" }, each))];
 }
@@ -118,12 +119,10 @@ function volumeOf({ study, slices }) {
   return t(slices.length < study.length ? "many.volume_partly" : "many.volume", places);
 }
 
-function probabilityOf({ study }, top) {
-  const { probability } = top.decision;
-  const words = percent(probability);
+function probabilityOf({ decision: { probability } }) {
   const part = h("span", { style: `width:${(probability * 100).toFixed(1)}%` });
   return [
-    h("span", { class: "figure" }, study.kind === "volume" ? t("many.up_to", { percent: words }) : words),
+    h("span", { class: "figure" }, percent(probability)),
     h("span", { class: "bar", "aria-hidden": "true" }, part),
   ];
 }
@@ -132,7 +131,7 @@ function decisionOf(row, top) {
   if (!top) return null;
   if (row.study.kind === "volume") {
     const { high, medium } = counted(row.slices);
-    return t("many.slices_by_risk", { high: number(high), medium: number(medium) });
+    return t("many.slices_by_risk", { total: number(row.study.length), high: number(high), medium: number(medium) });
   }
   const { label, risk } = top.decision;
   return t(risk === "medium" ? `many.unsure.${label}` : `many.decision.${label}`);
