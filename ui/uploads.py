@@ -23,6 +23,8 @@ MAX_SINGLE_BYTES: Final = MAX_FILE_BYTES * 3 // 2
 TAKES_MANY: Final = frozenset({"/api/v1/analyze"})
 #: As many files go in one request; a series of slices has more than a set of images.
 MAX_FILES: Final = 1000
+#: Other fields of the form, which are not read.
+MAX_FIELDS: Final = 1000
 #: Boundaries, part headers and a few other fields around the files.
 ENVELOPE_BYTES: Final = 512 * 2**10
 #: What is read and thrown away of a body over the limit, so that its sender lives to read the refusal.
@@ -77,7 +79,7 @@ async def read_form(request: Request, max_files: int = MAX_FILES) -> Form:
         raise _missing_file()
     try:
         form = await _InMemoryParser(
-            request.headers, request.stream(), max_files=max_files, max_fields=8
+            request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
         ).parse()
     # A charset that does not exist is a LookupError, one that does not fit a UnicodeError.
     except (MultiPartException, LookupError, UnicodeError) as error:
