@@ -1,10 +1,12 @@
 """Reading uploaded files within limits, in memory only."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data.imaging import MAX_FILE_BYTES, too_large
@@ -21,6 +23,8 @@ MAX_SINGLE_BYTES: Final = MAX_FILE_BYTES * 3 // 2
 TAKES_MANY: Final = frozenset({"/api/v1/analyze"})
 #: As many files go in one request; a series of slices has more than a set of images.
 MAX_FILES: Final = 1000
+#: Other fields of the form, which are not read.
+MAX_FIELDS: Final = 1000
 #: Boundaries, part headers and a few other fields around the files.
 ENVELOPE_BYTES: Final = 512 * 2**10
 #: What is read and thrown away of a body over the limit, so that its sender lives to read the refusal.
@@ -31,6 +35,19 @@ FIELD: Final = "file"
 class _InMemoryParser(MultiPartParser):
     # The body limit is below it, so no part ever spills into a temporary file.
     spool_max_size = 2 * MAX_REQUEST_BYTES
+
+
+@dataclass(frozen=True)
+class Form:
+    """What was sent.
+
+    Attributes:
+        files: those of the field `file`, at least one.
+        texts: the other fields.
+    """
+
+    files: list[ScanFile]
+    texts: dict[str, str]
 
 
 async def read_upload(request: Request) -> bytes:
@@ -48,12 +65,21 @@ async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanF
     Raises:
         AnalysisError: 422 if the request is not a form or holds no such file.
     """
+    return (await read_form(request, max_files)).files
+
+
+async def read_form(request: Request, max_files: int = MAX_FILES) -> Form:
+    """The files of the form's field `file`, and the texts beside them.
+
+    Raises:
+        AnalysisError: 422 if the request is not a form or holds no such file.
+    """
     content_type = request.headers.get("content-type", "").lower()
     if not content_type.startswith("multipart/form-data"):
         raise _missing_file()
     try:
         form = await _InMemoryParser(
-            request.headers, request.stream(), max_files=max_files, max_fields=8
+            request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
         ).parse()
     # A charset that does not exist is a LookupError, one that does not fit a UnicodeError.
     except (MultiPartException, LookupError, UnicodeError) as error:
@@ -64,11 +90,12 @@ async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanF
             if isinstance(upload, UploadFile):
                 files.append(ScanFile(upload.filename or "", await upload.read()))
                 await upload.close()  # so that no more than one file is held twice
+        texts = {key: text for key, text in form.multi_items() if isinstance(text, str)}
     finally:
         await form.close()
     if not files:
         raise _missing_file()
-    return files
+    return Form(files, texts)
 
 
 def _bad_form(error: Exception, max_files: int) -> AnalysisError:
@@ -138,6 +165,8 @@ class BodyLimit:
 
         try:
             await self.app(scope, counted, unless_refused)
+        except ClientDisconnect:
+            pass  # refused, or gone: nobody waits for an answer any more
         finally:
             self._budget.give_back(held)
 
