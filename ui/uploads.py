@@ -1,7 +1,9 @@
 """Reading uploaded files within limits, in memory only."""
 
+import math
 from typing import Final
 
+import anyio
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -11,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from data.imaging import MAX_FILE_BYTES, too_large
 from data.studies import ScanFile
 from ui.admission import Budget
-from ui.failures import AnalysisError, busy, refused_file
+from ui.failures import AnalysisError, busy, refused_file, stalled
 from ui.replies import error_reply
 
 #: All files of one request together, where a request may hold many.
@@ -28,6 +30,9 @@ MAX_FIELDS: Final = 1000
 ENVELOPE_BYTES: Final = 512 * 2**10
 #: What is read and thrown away of a body over the limit, so that its sender lives to read the refusal.
 DRAIN_BYTES: Final = 2 * MAX_REQUEST_BYTES
+#: So much of an upload has to come in so many seconds.
+STEP_BYTES: Final = 64 * 2**10
+STALL_S: Final = 30.0
 FIELD: Final = "file"
 
 
@@ -90,20 +95,22 @@ def _missing_file() -> AnalysisError:
 
 
 class BodyLimit:
-    """Refuses bodies over the limit of their route with 413, and those that memory has no room for with 503.
+    """Refuses bodies over the limit of their route with 413, those that memory has no room for with 503.
 
-    What arrives is counted, not what is announced.
+    What arrives is counted, not what is announced; an upload that stops gives its room back, with 408.
     """
 
-    def __init__(self, app: ASGIApp, budget: Budget) -> None:
+    def __init__(self, app: ASGIApp, budget: Budget, stall_s: float = STALL_S) -> None:
         """Wrap an application.
 
         Args:
             app: what reads the bodies.
             budget: bytes held at once, over all requests.
+            stall_s: seconds for the next `STEP_BYTES` of a body.
         """
         self.app = app
         self._budget = budget
+        self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -112,7 +119,8 @@ class BodyLimit:
             return
         limit = body_limit(scope["path"])
         received = held = 0
-        refused = False
+        refused = complete = False
+        step, until = 0, math.inf  # the next step has until then
 
         async def refuse(error: AnalysisError, message: Message) -> Message:
             nonlocal received, refused
@@ -124,8 +132,17 @@ class BodyLimit:
             return {"type": "http.disconnect"}
 
         async def counted() -> Message:
-            nonlocal received, held
-            message = await receive()
+            nonlocal received, held, complete, step, until
+            if complete:
+                return await receive()  # which tells of nothing but the end of the connection
+            if until == math.inf:
+                until = anyio.current_time() + self._stall_s
+            message: Message = {}
+            with anyio.CancelScope(deadline=until):
+                message = await receive()
+            if not message:
+                return await refuse(stalled(), message)
+            complete = not message.get("more_body")
             size = len(message.get("body", b""))
             received += size
             if received > limit:
@@ -133,6 +150,8 @@ class BodyLimit:
             if not self._budget.take(size):
                 return await refuse(busy(), message)
             held += size
+            if received >= step + STEP_BYTES:
+                step, until = received, anyio.current_time() + self._stall_s
             return message
 
         async def unless_refused(message: Message) -> None:
