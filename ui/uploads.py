@@ -1,6 +1,5 @@
 """Reading uploaded files within limits, in memory only."""
 
-import math
 from typing import Final
 
 import anyio
@@ -117,53 +116,84 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = body_limit(scope["path"])
-        received = held = 0
-        refused = complete = False
-        step, until = 0, math.inf  # the next step has until then
+        body = _Body(receive, scope["path"], self._budget, self._stall_s)
+        refused = False
 
-        async def refuse(error: AnalysisError, message: Message) -> Message:
-            nonlocal received, refused
-            refused = True
-            while message.get("more_body") and received < DRAIN_BYTES:
-                message = await receive()
-                received += len(message.get("body", b""))
-            await error_reply(error)(scope, receive, send)
-            return {"type": "http.disconnect"}
-
-        async def counted() -> Message:
-            nonlocal received, held, complete, step, until
-            if complete:
-                return await receive()  # which tells of nothing but the end of the connection
-            if until == math.inf:
-                until = anyio.current_time() + self._stall_s
-            message: Message = {}
-            with anyio.CancelScope(deadline=until):
-                message = await receive()
-            if not message:
-                return await refuse(stalled(), message)
-            complete = not message.get("more_body")
-            size = len(message.get("body", b""))
-            received += size
-            if received > limit:
-                return await refuse(_too_large(scope["path"]), message)
-            if not self._budget.take(size):
-                return await refuse(busy(), message)
-            held += size
-            if received >= step + STEP_BYTES:
-                step, until = received, anyio.current_time() + self._stall_s
-            return message
+        async def checked() -> Message:
+            nonlocal refused
+            if refused:
+                return {"type": "http.disconnect"}
+            try:
+                return await body.next()
+            except AnalysisError as error:
+                refused = True
+                await body.drain()
+                await error_reply(error)(scope, receive, send)
+                return {"type": "http.disconnect"}
 
         async def unless_refused(message: Message) -> None:
             if not refused:
                 await send(message)
 
         try:
-            await self.app(scope, counted, unless_refused)
+            await self.app(scope, checked, unless_refused)
         except ClientDisconnect:
             pass  # refused, or gone: nobody waits for an answer any more
         finally:
-            self._budget.give_back(held)
+            self._budget.give_back(body.held)
+
+
+class _Body:
+    """The body of one request on its way in."""
+
+    def __init__(self, receive: Receive, path: str, budget: Budget, stall_s: float) -> None:
+        self.held = 0
+        self._receive = receive
+        self._path = path
+        self._limit = body_limit(path)
+        self._budget = budget
+        self._stall_s = stall_s
+        self._more = True
+        self._received = 0
+        self._step = 0
+        self._until: float | None = None  # of the next step
+
+    async def next(self) -> Message:
+        """The next part; after the last one, what tells of the end of the connection.
+
+        Raises:
+            AnalysisError: there is too much of it, no room, or it does not come.
+        """
+        if not self._more:
+            return await self._receive()
+        if self._until is None:
+            self._until = anyio.current_time() + self._stall_s
+        message: Message | None = None
+        with anyio.CancelScope(deadline=self._until):
+            message = await self._receive()
+        if message is None:
+            raise stalled()
+        size = self._count(message)
+        if self._received > self._limit:
+            raise _too_large(self._path)
+        if not self._budget.take(size):
+            raise busy()
+        self.held += size
+        if self._received >= self._step + STEP_BYTES:
+            self._step, self._until = self._received, None
+        return message
+
+    async def drain(self) -> None:
+        """Read and throw away the rest, for as long as there may be a stop."""
+        with anyio.move_on_after(self._stall_s):
+            while self._more and self._received < DRAIN_BYTES:
+                self._count(await self._receive())
+
+    def _count(self, message: Message) -> int:
+        size = len(message.get("body", b""))
+        self._received += size
+        self._more = message.get("more_body", False)
+        return size
 
 
 def body_limit(path: str) -> int:
