@@ -1,8 +1,8 @@
 """From the bytes of an image file to the array that the model reads.
 
-This is the only decoding and letterboxing code in the project: dataset preparation, the command
-line, the page and the HTTP API all call `prepare_scan`, so a scan looks the same to the network
-wherever it comes from.
+This is the only code in the project that decodes images and letterboxes: dataset preparation, the
+command line, the page and the HTTP API all come here, so a scan looks the same to the network wherever
+it comes from. Medical files and archives come by way of `data.studies`.
 """
 
 from io import BytesIO

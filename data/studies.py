@@ -1,14 +1,20 @@
 """From files as somebody has them to studies as the model reads them: the one way in for page and API."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.imaging import ScanError, decode_scan, letterbox
-from data.quality import Finding, check_quality
+from data.imaging import ScanError
+from data.planes import Plane as Plane
+from data.quality import Finding
+
+#: Of one medical file or archive: a series of 500 slices of 512 × 512 in 16 bits, uncompressed. Stills
+#: stay under `data.imaging.MAX_FILE_BYTES`, in archives too.
+MAX_STUDY_BYTES: Final = 256 * 2**20
 
 
 class StudyKind(StrEnum):
@@ -16,14 +22,6 @@ class StudyKind(StrEnum):
 
     IMAGE = "image"
     VOLUME = "volume"
-
-
-class Plane(StrEnum):
-    """Orientation of the slices of a volume."""
-
-    AXIAL = "axial"
-    CORONAL = "coronal"
-    SAGITTAL = "sagittal"
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,25 @@ class ScanSlice:
     Attributes:
         image: uint8 `[224, 224, 3]`, RGB, letterboxed.
         findings: what is doubtful about it as a scan.
+        empty: a slice of a volume that shows air, at its ends; do not ask the model about it.
     """
 
     image: NDArray[np.uint8]
     findings: tuple[Finding, ...] = ()
+    empty: bool = False
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was left out or assumed in reading a study.
+
+    Attributes:
+        code: stable machine-readable reason.
+        message: one sentence for who sent it.
+    """
+
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +76,7 @@ class Study:
         slices: at least one.
         plane: of the slices, where the file tells.
         spacing_mm: from slice to slice, where the file tells.
+        notes: what was left out or assumed.
     """
 
     kind: StudyKind
@@ -71,6 +85,7 @@ class Study:
     slices: tuple[ScanSlice, ...]
     plane: Plane | None = None
     spacing_mm: float | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,19 +102,23 @@ class RefusedFile:
     member: str | None = None
     error: ScanError
 
+    def __post_init__(self) -> None:
+        """Keep the sentence alone: frames and causes hold the file, and may quote what is in it."""
+        self.error.__traceback__ = self.error.__cause__ = self.error.__context__ = None
 
-def read_studies(files: Sequence[ScanFile]) -> Iterator[Study | RefusedFile]:
+
+def read_studies(files: Iterable[ScanFile]) -> Iterator[Study | RefusedFile]:
     """Read files one after another; one that cannot be read yields its reason, and the rest goes on.
 
+    Stills and NIfTI volumes come in the order of the files; DICOM series, whose slices may lie anywhere
+    among them, after all else. Further files of a series that is refused as a whole yield nothing.
+
     Args:
-        files: images.
+        files: PNG, JPEG, WebP, DICOM, NIfTI, or ZIP archives of these; told apart by content.
     """
+    from data.reading import StudyReader
+
+    reader = StudyReader()
     for number, file in enumerate(files):
-        try:
-            image = decode_scan(file.payload)
-            findings = tuple(check_quality(image))
-            one = ScanSlice(letterbox(image), findings)
-        except ScanError as error:
-            yield RefusedFile(file=number, error=error)
-        else:
-            yield Study(kind=StudyKind.IMAGE, file=number, slices=(one,))
+        yield from reader.read(number, file.payload)
+    yield from reader.series()

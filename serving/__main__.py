@@ -4,25 +4,21 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 # Before anything imports TensorFlow: its C++ start-up notes are of no use to a user.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import cyclopts
-import numpy as np
-from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from data.imaging import ScanError, prepare_scan, read_scan
 from data.settings_env import environment
-from serving.client import Client, Prediction
-from serving.dialogue import MAX_IMAGES
+from serving.client import Client
 from serving.errors import ServingError
+from serving.predict import Row, classify
 from serving.release import commands as release
 from serving.settings import BenchSettings, PredictSettings, RunSettings, SoakSettings
 
@@ -69,19 +65,21 @@ def run(settings: RunSettings = RUN_DEFAULTS) -> None:
 
 
 @app.command
-def predict(*images: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
-    """Classify scans (PNG, JPEG, WebP). A bad file costs only its own answer, and exit code 1."""
-    if not images:
-        raise ServingError("Name at least one image file.")
-    rows: list[dict[str, object]] = []
+def predict(*files: Path, settings: PredictSettings = PREDICT_DEFAULTS) -> int:
+    """Classify scans: PNG, JPEG, WebP, DICOM, NIfTI, or ZIP archives of these.
+
+    Files of one DICOM series are one volume. A volume is answered slice by slice; the table shows the
+    slice of the highest risk, `--json` all. A bad file costs only its own answer, and exit code 1.
+    """
+    if not files:
+        raise ServingError("Name at least one file.")
     with Client(
         settings.server,
         model=settings.model,
         timeout_s=settings.timeout_s,
         ca_certificate=settings.ca_certificate,
     ) as client:
-        for begin in range(0, len(images), MAX_IMAGES):
-            rows += _classified(client, images[begin : begin + MAX_IMAGES], settings)
+        rows = classify(client, files, settings)
     if settings.json:
         print(json.dumps(rows, indent=2))
     else:
@@ -105,42 +103,7 @@ def soak(settings: SoakSettings = SOAK_DEFAULTS) -> int:
     return int(not endure(settings, console))
 
 
-def _classified(
-    client: Client, paths: Sequence[Path], settings: PredictSettings
-) -> list[dict[str, object]]:
-    """A row for each file, in order; those that are scans go to the server together."""
-    rows: list[dict[str, object]] = []
-    scans: dict[int, NDArray[np.uint8]] = {}  # by number of row
-    for path in paths:
-        try:
-            scans[len(rows)] = prepare_scan(read_scan(path))
-            rows.append({"file": str(path)})
-        except (ScanError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            rows.append({"file": str(path), "error": reason})
-    if scans:
-        answer = client.predict(
-            np.stack(list(scans.values())),
-            version=settings.version,
-            version_label=settings.version_label,
-        )
-        for i, one in zip(scans, answer.predictions, strict=True):
-            rows[i] |= _fields(one) | {"version": answer.version}
-    return rows
-
-
-def _fields(one: Prediction) -> dict[str, object]:
-    return {
-        "label": str(one.label),
-        "probability": one.probability,
-        "confidence": one.confidence,
-        "risk": str(one.risk),
-        "in_distribution": one.in_distribution,
-        "ood_score": one.ood_score,
-    }
-
-
-def _print_table(rows: list[dict[str, object]]) -> None:
+def _print_table(rows: list[Row]) -> None:
     table = Table(
         Column("file", overflow="fold"),
         "label",
@@ -151,15 +114,21 @@ def _print_table(rows: list[dict[str, object]]) -> None:
         box=SIMPLE_HEAD,
     )
     for row in rows:
+        name = escape(": ".join(str(row[key]) for key in ("file", "member") if key in row))
         if "error" in row:
-            table.add_row(escape(str(row["file"])), f"[red]{escape(str(row['error']))}")
+            table.add_row(name, f"[red]{escape(str(row['error']))}")
             continue
+        shown = row
+        if "slices" in row:
+            shown = row["slices"][row["highest"] - 1]
+            name += f", slice {row['highest']} of {len(row['slices'])}, the highest"
+            name += "".join(f"\n{note}" for note in row["notes"])
         table.add_row(
-            escape(str(row["file"])),
-            str(row["label"]),
-            f"{row['probability']:.3f}",
-            str(row["risk"]),
-            "yes" if row["in_distribution"] else "[red]no: do not rely on it",
+            name,
+            str(shown["label"]),
+            f"{shown['probability']:.3f}",
+            str(shown["risk"]),
+            "yes" if shown["in_distribution"] else "[red]no: do not rely on it",
             str(row["version"]),
         )
     console.print(table)

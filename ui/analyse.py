@@ -21,6 +21,7 @@ from ui.failures import (
     AnalysisError,
     failed_server,
     refused_file,
+    replaced_model,
     unexpected_error,
     unknown_version,
 )
@@ -77,6 +78,11 @@ class _Run:
     prepare_ms: float = 0.0
     model_ms: float = 0.0
     waiting: list[tuple[int, int, ScanSlice]] = field(default_factory=list)
+
+    @property
+    def to_ask(self) -> int:
+        """How many of those that wait the model will be asked about."""
+        return sum(not one.empty for _, _, one in self.waiting)
 
     @property
     def latency(self) -> Latency:
@@ -217,10 +223,11 @@ class Analyser:
                 plane=found.plane,
                 spacing_mm=found.spacing_mm,
                 length=len(found.slices),
+                notes=[QualityWarning(code=n.code, message=n.message) for n in found.notes],
             )
             for index, one in enumerate(found.slices):
                 run.waiting.append((number, index, one))
-                if len(run.waiting) == BATCH:
+                if run.to_ask == BATCH:
                     yield from self._answer_waiting(run)
             number += 1
         yield from self._answer_waiting(run)
@@ -241,32 +248,34 @@ class Analyser:
             yield found
 
     def _answer_waiting(self, run: _Run) -> Iterator[Event]:
-        """Ask about the slices that wait, all of a request by one version."""
-        if not run.waiting:
-            return
+        """Answer the slices that wait, in order, all of a request by one version; empty ones unasked."""
         waiting, run.waiting = run.waiting, []
-        first = run.version is None
-        start = time.perf_counter()
-        images = np.stack([one.image for _, _, one in waiting])
-        answer, thresholds = self._ask(images, run)
-        run.model_ms += _milliseconds_since(start)
-        if first:
-            yield ModelEvent(
-                model=ModelVersion(name=self.model, version=answer.version),
-                thresholds=ThresholdValues(
-                    low=thresholds.low, label=thresholds.label, high=thresholds.high
-                ),
-            )
-        for (study, index, one), prediction in zip(waiting, answer.predictions, strict=True):
+        images = [one.image for _, _, one in waiting if not one.empty]
+        predictions: Iterator[Prediction] = iter(())
+        if images:
+            first = run.version is None
+            start = time.perf_counter()
+            answer, thresholds = self._ask(np.stack(images), run)
+            run.model_ms += _milliseconds_since(start)
+            predictions = iter(answer.predictions)
+            if first:
+                yield ModelEvent(
+                    model=ModelVersion(name=self.model, version=answer.version),
+                    thresholds=ThresholdValues(
+                        low=thresholds.low, label=thresholds.label, high=thresholds.high
+                    ),
+                )
+        for study, index, one in waiting:
+            prediction = None if one.empty else next(predictions)
             yield SliceEvent(study=study, slice=_slice_result(index, one, prediction, run.wanted))
 
     def _ask(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
         with _told_to_the_user():
             try:
                 answer, thresholds = self._predict(images, run)
-            except errors.ModelNotFound:
+            except errors.ModelNotFound as error:
                 if run.version is not None:
-                    raise
+                    raise replaced_model() from error
                 # The version may have been replaced between the two calls; its successor is ready.
                 answer, thresholds = self._predict(images, run)
         run.version = answer.version
@@ -293,23 +302,28 @@ def _told_to_the_user() -> Iterator[None]:
 
 
 def _slice_result(
-    index: int, one: ScanSlice, prediction: Prediction, wanted: Wanted
+    index: int, one: ScanSlice, prediction: Prediction | None, wanted: Wanted
 ) -> SliceResult:
-    heatmap = prediction.heatmap
+    heatmap = None if prediction is None else prediction.heatmap
     return SliceResult(
         index=index,
-        decision=Decision(
-            label=prediction.label,
-            probability=prediction.probability,
-            confidence=prediction.confidence,
-            risk=prediction.risk,
-            in_distribution=prediction.in_distribution,
-            ood_score=prediction.ood_score,
-        ),
+        empty=one.empty,
+        decision=None if prediction is None else _decision(prediction),
         warnings=[QualityWarning(code=f.code, message=f.message) for f in one.findings],
         heatmap=None if heatmap is None else heatmap.astype(float).round(4).tolist(),
         picture=data_url(Image.fromarray(one.image)) if wanted.picture else None,
         overlay=data_url(overlay(heatmap)) if wanted.picture and heatmap is not None else None,
+    )
+
+
+def _decision(prediction: Prediction) -> Decision:
+    return Decision(
+        label=prediction.label,
+        probability=prediction.probability,
+        confidence=prediction.confidence,
+        risk=prediction.risk,
+        in_distribution=prediction.in_distribution,
+        ood_score=prediction.ood_score,
     )
 
 

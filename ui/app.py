@@ -21,10 +21,14 @@ from ui.errors import add_error_replies
 from ui.events import add_events
 from ui.guard import GradioGate, SecurityHeaders
 from ui.limits import RateLimit, rate
+from ui.limits_route import add_limits
 from ui.metrics import Measured, Metrics
+from ui.model_routes import add_model_directory
 from ui.openapi import describe, errors
 from ui.page import ASSETS, TEXTS, build_page, page_options
 from ui.parcels import Parcels
+from ui.report_routes import add_report
+from ui.sample_routes import add_sample_routes
 from ui.schema import DISCLAIMER
 from ui.settings import Settings
 from ui.uploads import BodyLimit
@@ -98,6 +102,10 @@ def create_api(
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     add_api(app, analyser, admission, metrics)
     add_api_v1(app, analyser, admission)
+    add_report(app, analyser, admission, settings.root_path)
+    add_model_directory(app, settings.model_directory)
+    add_limits(app, settings)
+    add_sample_routes(app)
     describe(app, access)
     app.mount("/page/assets", StaticFiles(directory=ASSETS))
     app.mount("/page/texts", StaticFiles(directory=TEXTS))

@@ -85,6 +85,17 @@ def failed_server(error: errors.ServingError) -> AnalysisError:
             )
 
 
+def replaced_model() -> AnalysisError:
+    """The answer when the version that answered the first slices is gone before the last."""
+    return AnalysisError(
+        503,
+        "model_replaced",
+        "The model was replaced by another version before all was answered, and two versions are not "
+        "mixed. Send it again.",
+        RETRY_AFTER_S,
+    )
+
+
 def unknown_version(version: int) -> AnalysisError:
     """The answer to a question about a version that is not served."""
     return AnalysisError(

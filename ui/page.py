@@ -10,6 +10,7 @@ from ui.uploads import MAX_REQUEST_BYTES
 TITLE: Final = "Brain-tumour classifier"
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
 TEXTS: Final = Path(__file__).resolve().parent / "texts"
+STYLES: Final = ("page.css", "scan.css", "many.css", "model.css")
 
 
 def build_page() -> gr.Blocks:
@@ -18,7 +19,8 @@ def build_page() -> gr.Blocks:
         _mount("header")
         with gr.Tabs(elem_id="tabs"):
             for name in ("analyse", "model", "api"):
-                with gr.Tab(name.capitalize(), id=name):
+                # The panel's id: without it Gradio's tabs point to a panel that is not there.
+                with gr.Tab(name.capitalize(), id=name, elem_id=f"{name}_panel"):
                     _mount(f"{name}_tab")
         _mount("footer")
     return page
@@ -34,7 +36,8 @@ def page_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
-        "css_paths": [ASSETS / name for name in ("page.css", "many.css", "model.css")],
+        "css_paths": [ASSETS / name for name in STYLES],
+        "head": _head(),
         "footer_links": [],
         "run_history": False,
         "show_error": False,
@@ -43,6 +46,17 @@ def page_options() -> dict[str, Any]:
         "mcp_server": False,
         "max_file_size": MAX_REQUEST_BYTES,
     }
+
+
+def _head() -> str:
+    """Have the browser fetch the modules while Gradio still starts, and print by a sheet of its own.
+
+    Gradio puts its own selectors before those of `css_paths`, which the print sheet must not have: it
+    speaks of what is outside of them.
+    """
+    modules = sorted(path.name for path in ASSETS.glob("*.js"))
+    links = [f'<link rel="modulepreload" href="page/assets/{name}">' for name in modules]
+    return "".join([*links, '<link rel="stylesheet" media="print" href="page/assets/print.css">'])
 
 
 def _mount(module: str) -> None:

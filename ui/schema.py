@@ -5,7 +5,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field
 
 from data.labels import Label
-from data.studies import Plane, StudyKind
+from data.planes import Plane
+from data.studies import StudyKind
 from serving.contract import Risk
 
 DISCLAIMER: Final = "Not a medical device. For research and teaching."
@@ -123,6 +124,9 @@ class StudyHead(BaseModel):
     plane: Plane | None = None
     spacing_mm: float | None = Field(default=None, description="From slice to slice.")
     length: int = Field(description="Number of slices; 1 for an image.", examples=[1])
+    notes: list[QualityWarning] = Field(
+        default=[], description="What was left out or assumed in reading it."
+    )
 
 
 class StudyResult(StudyHead):
@@ -181,7 +185,7 @@ class RefusedEvent(Refusal):
 
 
 class ModelEvent(BaseModel):
-    """Which model answers; comes once, before the first slice."""
+    """Which model answers; comes once, before the first slice, unless all slices are empty."""
 
     event: Literal["model"] = "model"
     model: ModelVersion

@@ -25,6 +25,10 @@ class Settings:
     model: str = MODEL_NAME
     """Name under which the server serves the model."""
 
+    model_directory: Path | None = None
+    """The versioned directory that the model server serves from, only ever read: with it the page shows
+    the plots of model cards, and the cards of versions that are not served."""
+
     timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 10.0
     """Seconds the model may take for one scan before the user gets an error."""
 

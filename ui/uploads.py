@@ -1,5 +1,6 @@
 """Reading uploaded files within limits, in memory only."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -40,6 +41,19 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = 2 * MAX_REQUEST_BYTES
 
 
+@dataclass(frozen=True)
+class Form:
+    """What was sent.
+
+    Attributes:
+        files: those of the field `file`, at least one.
+        texts: the other fields.
+    """
+
+    files: list[ScanFile]
+    texts: dict[str, str]
+
+
 async def read_upload(request: Request) -> bytes:
     """The bytes of the form's only file, in its field `file`.
 
@@ -51,6 +65,15 @@ async def read_upload(request: Request) -> bytes:
 
 async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanFile]:
     """The files of the form's field `file`, which may come several times.
+
+    Raises:
+        AnalysisError: 422 if the request is not a form or holds no such file.
+    """
+    return (await read_form(request, max_files)).files
+
+
+async def read_form(request: Request, max_files: int = MAX_FILES) -> Form:
+    """The files of the form's field `file`, and the texts beside them.
 
     Raises:
         AnalysisError: 422 if the request is not a form or holds no such file.
@@ -71,11 +94,12 @@ async def read_files(request: Request, max_files: int = MAX_FILES) -> list[ScanF
             if isinstance(upload, UploadFile):
                 files.append(ScanFile(upload.filename or "", await upload.read()))
                 await upload.close()  # so that no more than one file is held twice
+        texts = {key: text for key, text in form.multi_items() if isinstance(text, str)}
     finally:
         await form.close()
     if not files:
         raise _missing_file()
-    return files
+    return Form(files, texts)
 
 
 def _bad_form(error: Exception, max_files: int) -> AnalysisError:

@@ -1,11 +1,15 @@
 """`python -m serving predict`, as a user runs it."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from tests.data.medical import grey, nifti, packed, png, series
 
 
 def predict(*arguments, **environment):
@@ -27,6 +31,43 @@ def test_good_files_are_answered_and_bad_ones_named(tiny_server, samples, tmp_pa
     assert "This is not a PNG, JPEG or WebP image" in rows[1]["error"]
     assert {"label", "probability", "confidence", "risk", "version"} <= set(rows[0])
     assert rows[2]["version"] == 1
+
+
+def test_a_volume_is_answered_slice_by_slice_and_a_series_once(tiny_server, samples, tmp_path):
+    scans = [grey(path, 128) for path in samples["yes"][:3]]
+    air = np.zeros_like(scans[0])
+    volume = tmp_path / "volume.nii.gz"
+    volume.write_bytes(gzip.compress(nifti(np.stack([air, *scans], axis=2))))
+    slices = [tmp_path / f"IM{i}" for i in range(3)]
+    for path, payload in zip(slices, series(scans), strict=True):
+        path.write_bytes(payload)
+    archive = tmp_path / "batch.zip"
+    archive.write_bytes(packed({"a/scan.png": png(scans[0]), "a/note.txt": b"x"}))
+    missing = tmp_path / "missing.png"
+    files = [slices[1], missing, volume, slices[0], archive, slices[2], samples["yes"][0]]
+    done = predict("--server", tiny_server.grpc, "--json", *files)
+    assert done.returncode == 1, done.stderr
+    rows = json.loads(done.stdout)
+    assert [(row["file"], row.get("member"), "error" in row) for row in rows] == [
+        (str(slices[1]), None, False),
+        (str(missing), None, True),
+        (str(volume), None, False),
+        (str(archive), "a/scan.png", False),
+        (str(archive), "a/note.txt", True),
+        (str(samples["yes"][0]), None, False),
+    ]
+    by_slice = rows[2]["slices"]
+    assert by_slice[0] == {"slice": 1, "empty": True}
+    assert [one["slice"] for one in by_slice] == [1, 2, 3, 4]
+    likeliest = max(by_slice[1:], key=lambda one: (one["in_distribution"], one["probability"]))
+    assert rows[2]["highest"] == likeliest["slice"]
+    assert (rows[0]["plane"], rows[0]["spacing_mm"], len(rows[0]["slices"])) == ("axial", 5.0, 3)
+    # The same slice, as a member of a series and as a picture: the same answer.
+    first = rows[0]["slices"][0]
+    assert first["label"] == rows[3]["label"]
+    assert first["probability"] == pytest.approx(rows[3]["probability"], abs=1e-4)
+    table = predict("--server", tiny_server.grpc, volume, COLUMNS="300")
+    assert f"slice {rows[2]['highest']} of 4, the highest" in table.stdout
 
 
 def test_many_files_keep_their_order(tiny_server, samples, tmp_path):

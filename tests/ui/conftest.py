@@ -1,6 +1,5 @@
 """A running front end in front of a scripted model server."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -55,11 +54,7 @@ def _model_server(free_port: Callable[[], int]) -> Iterator[ScriptedServer]:
 def model_server(_model_server: ScriptedServer) -> Iterator[ScriptedServer]:
     """The model server behind `front_end`; it answers unless the test says otherwise."""
     yield _model_server
-    _model_server.release.set()
-    _model_server.release = threading.Event()
-    _model_server.behaviour = "answers"
-    _model_server.in_distribution = True
-    _model_server.fails_after = None
+    _model_server.reset()
 
 
 @pytest.fixture(scope="session")

@@ -40,22 +40,40 @@ class ScriptedServer:
             `STATUS_OF_FAULT`.
         replaced: the version that answers is gone by the time its card is asked for, once.
         fails_after: so many predictions until one that is no probability, once.
-        in_distribution: what it says of every image.
+        in_distribution: what it says of every image up to `familiar_up_to`.
+        familiar_up_to: the probability above which an image is like none that it knows.
+        version: the one it has; others are not found.
+        swap_after: so many requests for answers, and the next version takes this one's place.
+        hang_after: so many requests for answers, and it hangs.
+        batches: how many images came with each request.
     """
 
     address: str = ""
     behaviour: str = "answers"
     in_distribution: bool = True
+    familiar_up_to: float = 1.0
     replaced: bool = False
     fails_after: int | None = None
+    version: int = VERSION
+    swap_after: int | None = None
+    hang_after: int | None = None
+    batches: list[int] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
+
+    def reset(self) -> None:
+        """As at first; whoever hangs is let go."""
+        self.release.set()
+        for name, value in vars(ScriptedServer(self.address)).items():
+            setattr(self, name, value)
 
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         if status := STATUS_OF_FAULT.get(self.behaviour):
             context.abort(status, "as told")
+        if self.swap_after is not None and len(self.batches) == self.swap_after:
+            self.version, self.swap_after = self.version + 1, None
         self._check_version(request, context)
         response = wire.PredictResponse(model_spec=request.model_spec)
-        response.model_spec.version.value = VERSION
+        response.model_spec.version.value = self.version
         if request.model_spec.signature_name == "card":
             if self.replaced:
                 self.replaced = False
@@ -64,10 +82,11 @@ class ScriptedServer:
             card = json.dumps({"model": "brain_tumor", "thresholds": thresholds}).encode()
             response.outputs["card"].CopyFrom(_strings([card]))
             return response
-        if self.behaviour == "hangs":
+        if self.behaviour == "hangs" or self.hang_after == len(self.batches):
             self.release.wait(HANG_S)
         pixels = np.frombuffer(request.inputs["images"].tensor_content, np.uint8)
         probabilities = pixels.reshape(-1, *IMAGE_SHAPE).mean((1, 2, 3)) / 255
+        self.batches.append(len(probabilities))
         if self.behaviour == "nan" or self._fails_now():
             probabilities = np.full_like(probabilities, np.nan)
         if self.behaviour == "wrong_shape":
@@ -85,7 +104,7 @@ class ScriptedServer:
             wire.TensorProto(
                 dtype=wire.DT_BOOL,
                 tensor_shape=_shape(len(labels)),
-                bool_val=[self.in_distribution] * len(labels),
+                bool_val=[self.in_distribution and p <= self.familiar_up_to for p in probabilities],
             )
         )
         if request.model_spec.signature_name == "explain":
@@ -100,17 +119,17 @@ class ScriptedServer:
         return now
 
     def _check_version(self, request: Any, context: grpc.ServicerContext) -> None:
-        if request.model_spec.version.value not in (0, VERSION):
+        if request.model_spec.version.value not in (0, self.version):
             context.abort(grpc.StatusCode.NOT_FOUND, "there is no such version")
 
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._check_version(request, context)
-        return metadata_response(VERSION, SIGNATURES)
+        return metadata_response(self.version, SIGNATURES)
 
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
         if self.behaviour == "missing":
             context.abort(grpc.StatusCode.NOT_FOUND, "as told")
-        state = wire.ModelVersionStatus(version=VERSION, state="AVAILABLE")
+        state = wire.ModelVersionStatus(version=self.version, state="AVAILABLE")
         return wire.GetModelStatusResponse(model_version_status=[state])
 
 

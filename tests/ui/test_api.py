@@ -61,11 +61,11 @@ def test_an_unfamiliar_image_is_said_to_be_one(
     ("payload", "status", "code", "sentence"),
     [
         (b"", 422, "empty", "The file is empty."),
-        (b"hello", 415, "unsupported_format", "This is not a PNG, JPEG or WebP image."),
+        (b"hello", 415, "unsupported_format", "This is not a PNG, JPEG or WebP image"),
         (picture(DIM, "JPEG")[:-200], 422, "corrupt", "The image is damaged or incomplete."),
         (noise(16), 422, "too_small", "The image is 16 × 16 pixels;"),
         (
-            b"x" * (16 * 2**20 + 1),
+            b"\x89PNG\r\n\x1a\n" + b"x" * (16 * 2**20),
             413,
             "too_large",
             "The file is larger than 16 MB. Send a smaller export.",

@@ -2,11 +2,25 @@
 
 import { has, t } from "./texts.js";
 
+/** A reason from the server in the page's language, in the server's own words where we have none. */
+export function reason({ code, message }) {
+  const key = [`error.${code}`, `server.${code}`].find(has);
+  return key ? t(key) : message;
+}
+
 /** Why there is no answer. `message` is for people, in their language where we have the words. */
 export class Refused extends Error {
-  constructor({ code, message }) {
-    super(has(`error.${code}`) ? t(`error.${code}`) : message);
+  /** `status` and `retryAfter`, in seconds, are null where the server does not say. */
+  constructor({ code, message }, { status = null, retryAfter = null } = {}) {
+    super(reason({ code, message }));
     this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+
+  /** The page's server cannot be asked at all. */
+  static unreachable() {
+    return new Refused(UNREACHABLE);
   }
 }
 
@@ -20,7 +34,7 @@ const UNREACHABLE = { code: "page_unreachable", message: "" };
 export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
-    for (const file of files) form.append("file", file, file.name);
+    files.forEach((file, number) => form.append("file", file, neutralName(file, number)));
     const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
     let read = 0;
     let last = null;
@@ -39,13 +53,14 @@ export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) 
     request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
     request.onprogress = () => request.status === 200 && readLines();
     request.onload = () => {
-      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText)));
+      if (request.status !== 200) return reject(new Refused(errorIn(request.responseText), replyOf(request)));
       readLines();
       if (last?.event === "end") resolve();
       else reject(new Refused(last?.event === "failed" ? last.error : UNREACHABLE));
     };
     request.onerror = () => reject(new Refused(UNREACHABLE));
     request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    if (signal?.aborted) return request.onabort();
     signal?.addEventListener("abort", () => request.abort());
     request.send(form);
   });
@@ -61,6 +76,34 @@ export async function get(path) {
   }
   if (!response.ok) throw new Refused(errorIn(await response.text()));
   return response.json();
+}
+
+function replyOf(request) {
+  const seconds = Number.parseInt(request.getResponseHeader("Retry-After"), 10);
+  return { status: request.status, retryAfter: Number.isNaN(seconds) ? null : seconds };
+}
+
+/**
+ * The report on one scan, a PDF as a Blob. `name` is printed in it; null leaves the file nameless.
+ */
+export async function report(file, { language, name }) {
+  const form = new FormData();
+  form.append("file", file, neutralName(file, 0));
+  if (name) form.append("name", name);
+  let response;
+  try {
+    response = await fetch(new URL(`api/v1/report?lang=${language}`, document.baseURI), { method: "POST", body: form });
+  } catch {
+    throw Refused.unreachable();
+  }
+  if (!response.ok) throw new Refused(errorIn(await response.text()));
+  return response.blob();
+}
+
+/** Names of files often hold names of patients: they stay in the browser, but for the ending. */
+function neutralName(file, number) {
+  const [ending] = file.name.match(/(\.nii)?\.[a-z0-9]{1,5}$/i) ?? [""];
+  return `scan-${number + 1}${ending.toLowerCase()}`;
 }
 
 function errorIn(body) {

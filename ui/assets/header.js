@@ -1,7 +1,35 @@
-import { h } from "./dom.js";
-import { t } from "./texts.js";
+// The page's name and what it is for; language and colours.
 
-/** The page's name and what it is for. */
+import { h } from "./dom.js";
+import { nameTabs } from "./tabs.js";
+import { changeLanguage, language, languages, t } from "./texts.js";
+import { chooseTheme, chosenTheme, keepTheme, THEMES } from "./theme.js";
+
+/** Fill the header, and name the tabs below it. */
 export function mount(element) {
-  element.append(h("h1", {}, t("title")), h("p", {}, t("header.lead")), h("p", { class: "disclaimer", role: "note" }, t("disclaimer")));
+  keepTheme();
+  element.append(
+    h("a", { class: "skip", href: "#analyse_panel", onclick: skip }, t("skip")),
+    h("div", { class: "masthead" },
+      h("div", {}, h("h1", {}, t("title")), h("p", { class: "lead" }, t("header.lead"))),
+      h("div", { class: "switches" },
+        choice(t("switch.language"), languages, language, changeLanguage),
+        choice(t("switch.theme"), Object.fromEntries(THEMES.map((theme) => [theme, t(`theme.${theme}`)])), chosenTheme(), chooseTheme))),
+    h("p", { class: "disclaimer", role: "note" }, t("disclaimer")));
+  nameTabs();
+}
+
+function choice(name, options, chosen, choose) {
+  const select = h("select", { "aria-label": name },
+    Object.entries(options).map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  select.addEventListener("change", () => choose(select.value));
+  return select;
+}
+
+/** The link's address would be under the page's base address, another one while there is a `?lang=`. */
+function skip(event) {
+  event.preventDefault();
+  const panel = [...document.querySelectorAll("[role=tabpanel]")].find((each) => each.offsetParent !== null);
+  panel.tabIndex = -1;
+  panel.focus();
 }

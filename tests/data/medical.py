@@ -1,0 +1,160 @@
+"""Writes scans as DICOM and NIfTI files, as scanners and converters do, for the tests of the readers."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.testing import data_path
+from PIL import Image
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from data.imaging import prepare_scan
+from data.studies import ScanFile, Study, read_studies
+
+AXIAL = [1, 0, 0, 0, 1, 0]
+CORONAL = [1, 0, 0, 0, 0, -1]
+SAGITTAL = [0, 1, 0, 0, 0, -1]
+#: A window that maps stored values 0 to 4080 onto 0 to 255.
+TWELVE_BITS = {"WindowCenter": 2040.5, "WindowWidth": 4081}
+
+
+def grey(path: Path, size: int | None = None) -> np.ndarray:
+    """A sample as uint8 `[H, W]`, `size` on each side if given."""
+    with Image.open(path) as image:
+        image = image.convert("L")
+        return np.array(image.resize((size, size), Image.Resampling.LANCZOS) if size else image)
+
+
+def png(levels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "PNG")
+    return file.getvalue()
+
+
+def plain(levels: np.ndarray) -> np.ndarray:
+    """What the model gets of the same levels as a PNG."""
+    return prepare_scan(png(levels))
+
+
+def dicom(
+    pixels: np.ndarray,
+    *,
+    syntax: str = ExplicitVRLittleEndian,
+    frames: list[bytes] | None = None,
+    **elements,
+) -> bytes:
+    """A DICOM file of an MRI: `[H, W]`, `[frames, H, W]` or `[H, W, 3]`; `frames` are encoded already.
+
+    An element of None is left out.
+    """
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.SOPClassUID = MRImageStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.Modality = "MR"
+    colour = pixels.shape[-1] == 3
+    dataset.Rows, dataset.Columns = pixels.shape[-3:-1] if colour else pixels.shape[-2:]
+    dataset.SamplesPerPixel = 3 if colour else 1
+    dataset.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
+    if colour:
+        dataset.PlanarConfiguration = 0
+    elif pixels.ndim == 3:
+        dataset.NumberOfFrames = len(pixels)
+    dataset.BitsAllocated = dataset.BitsStored = 8 * pixels.dtype.itemsize
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    if frames is None:
+        order = ">" if syntax == ExplicitVRBigEndian else "<"
+        dataset.PixelData = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    else:
+        dataset.PixelData = encapsulate(frames)
+    dataset["PixelData"].VR = "OW" if frames is None and pixels.dtype.itemsize > 1 else "OB"
+    for keyword, value in elements.items():
+        if value is None:
+            dataset.pop(keyword, None)
+        else:
+            setattr(dataset, keyword, value)
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def series(scans: list[np.ndarray], *, step: float = 5.0, **elements) -> list[bytes]:
+    """One file for each axial slice, from below, `step` millimetres apart."""
+    uid = generate_uid()
+    return [
+        dicom(
+            scan,
+            **{
+                "SeriesInstanceUID": uid,
+                "InstanceNumber": i + 1,
+                "ImageOrientationPatient": AXIAL,
+                "ImagePositionPatient": [-100, -120, -40 + step * i],
+                "PixelSpacing": [1, 1],
+                "WindowCenter": 128,
+                "WindowWidth": 256,
+            }
+            | elements,
+        )
+        for i, scan in enumerate(scans)
+    ]
+
+
+def nifti(
+    voxels: np.ndarray, affine: np.ndarray | None = None, *, second: bool = False, **fields
+) -> bytes:
+    """A NIfTI file; `fields` are put into its header as they are."""
+    kind = nibabel.Nifti2Image if second else nibabel.Nifti1Image
+    image = kind(voxels, np.eye(4) if affine is None else affine)
+    payload = image.to_bytes()
+    if fields:
+        header_kind = type(image.header)
+        size = header_kind.template_dtype.itemsize
+        header = header_kind(payload[:size], check=False)
+        for field, value in fields.items():
+            header[field] = value
+        payload = header.binaryblock + payload[size:]
+    return payload
+
+
+def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A ZIP archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, payload in members.items():
+            archive.writestr(name, payload)
+    return file.getvalue()
+
+
+def bundled(name: str) -> bytes:
+    """A test file inside pydicom's package; nothing is downloaded."""
+    return Path(get_testdata_file(name, download=False)).read_bytes()
+
+
+def bundled_nifti(name: str) -> bytes:
+    """A test file inside nibabel's package."""
+    return Path(data_path, name).read_bytes()
+
+
+def read(*payloads: bytes) -> list:
+    """Everything that is read from files."""
+    return list(read_studies([ScanFile("scan", payload) for payload in payloads]))
+
+
+def read_study(*payloads: bytes) -> Study:
+    """The only thing that is read, a study."""
+    (study,) = read(*payloads)
+    assert isinstance(study, Study), study
+    return study
+
+
+def refusal(*payloads: bytes) -> tuple[str, str]:
+    """Code and sentence of the only thing that is read, a refusal."""
+    (refused,) = read(*payloads)
+    return refused.error.code, str(refused.error)

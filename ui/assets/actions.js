@@ -1,0 +1,74 @@
+// What can be done with an answer: copy it, take it along as a PDF, print it.
+
+import { report } from "./api.js";
+import { h } from "./dom.js";
+import { language, percent, t } from "./texts.js";
+import { confidence, verdict } from "./verdict.js";
+
+/** The row of actions under an answer. `file` is what was analysed; its name goes along only if ticked. */
+export function answerActions({ file, slice, model }) {
+  const told = h("p", { class: "told", role: "status" });
+  const named = h("input", { type: "checkbox" });
+  const button = (text, act) => {
+    const element = h("button", { type: "button", class: "button" }, text);
+    element.addEventListener("click", async () => {
+      element.disabled = true;
+      try {
+        told.textContent = (await act()) ?? "";
+      } catch (error) {
+        told.textContent = error.message;
+      } finally {
+        element.disabled = false;
+        element.focus({ preventScroll: true }); // a disabled button loses it
+      }
+    });
+    return element;
+  };
+  const pdf = async () => {
+    told.textContent = t("action.making");
+    save(await report(file, { language, name: named.checked ? file.name : null }), "brain-mri-report.pdf");
+    return t("action.saved");
+  };
+  return h("div", { class: "actions" },
+    button(t("action.copy"), () => copy(asText(slice.decision, model))),
+    button(t("action.pdf"), pdf),
+    button(t("action.print"), () => window.print()),
+    h("label", { class: "tick" }, named, " ", t("action.named")),
+    told);
+}
+
+/** The answer as lines of text. */
+export function asText(decision, { model, thresholds }) {
+  const lines = [t("title")];
+  if (decision.in_distribution)
+    lines.push(`${verdict(decision)}. ${confidence(decision)}`, `${t("fact.probability")}: ${percent(decision.probability)}`);
+  else lines.push(t("refusal.title"), t("refusal.why"));
+  return [
+    ...lines,
+    `${t("fact.thresholds")}: ${t("fact.threshold_values", { low: percent(thresholds.low), high: percent(thresholds.high) })}`,
+    `${t("fact.model")}: ${t("fact.version", model)}`,
+    t("disclaimer"),
+  ].join("\n");
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Over plain HTTP there is no such clipboard; a selected field still has one.
+    const field = h("textarea", { class: "sr-only" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    if (!done) return t("action.not_copied");
+  }
+  return t("action.copied");
+}
+
+function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // the download reads it a little later
+}

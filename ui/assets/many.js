@@ -1,0 +1,197 @@
+// Many scans at once: how far it is, a table that fills as answers come, what to keep of it.
+
+import { analyseAll } from "./analyse_all.js";
+import { createDetail } from "./detail.js";
+import { h } from "./dom.js";
+import { csvOf, jsonOf, save } from "./downloads.js";
+import { isStill } from "./parcels.js";
+import { groupOf, isComplete, Rows } from "./rows.js";
+import { createTable } from "./table.js";
+import { number, percent, t } from "./texts.js";
+
+const FILTERS = ["all", "high", "medium", "low", "refused", "unanswered"];
+const SUMMED = FILTERS.slice(1);
+/** Of the way between two sentences for screen readers: every answer would be too much to hear. */
+const SPOKEN_STEPS = 4;
+
+/**
+ * The view of a run over several files or an archive.
+ *
+ * @param {object} options
+ * @param {File[]} options.files those sent
+ * @param {(study: object, slices: object[], model: object) => HTMLElement} options.open the panel of one image:
+ *   of its StudyEvent, its only answer, the ModelEvent; a volume has a view of its own
+ * @param {() => void} [options.stop] ends the run; without it there is no such button
+ * @returns {{ element: HTMLElement, onEvent: Function, onUpload: Function, finish: Function }} `onEvent` takes
+ *   the events of `analyseAll`, `onUpload` the share sent, `finish` null or the error that ended the run
+ */
+export function createManyView({ files, open, stop = null }) {
+  const rows = new Rows(files);
+  const total = files.every(isStill) ? files.length : null; // what is in an archive shows on the way
+  const state = { running: true, filter: "all", error: null, hint: "", ends: stop };
+  let drawing = null;
+
+  const words = h("h2", { tabindex: -1 });
+  const hint = h("p", { class: "hint" });
+  const spoken = h("p", { class: "sr-only", role: "status" });
+  const bar = h("progress", { max: 1, "aria-label": t("many.progress.label") });
+  const failure = h("p", { class: "failure", role: "alert", hidden: true });
+  const stopButton = h("button", { type: "button", class: "button", onclick: () => state.ends() }, t("many.stop"));
+  const againButton = h("button", { type: "button", class: "button main", onclick: () => sendAgain(left()) });
+  const filters = FILTERS.map((name) => {
+    const count = h("span", { class: "count" });
+    const choose = () => { state.filter = name; draw(); };
+    const label = [t(`many.filter.${name}`), " ", count];
+    const button = h("button", { type: "button", class: `filter ${name}`, onclick: choose }, label);
+    return { name, button, count };
+  });
+  const table = createTable((row) => detail.show(row));
+  const detail = createDetail({ open, listed: table.listed });
+  const nothing = h("p", { class: "hint nothing" }, t("many.none"));
+  const answeredBy = h("p", { class: "hint answered-by" });
+  const keep = ["csv", "json"].map((form) => {
+    const onclick = () => download(form);
+    return h("button", { type: "button", class: "button", onclick }, t(`many.download.${form}`));
+  });
+  const results = h(
+    "div",
+    { class: "results" },
+    h("div", { class: "filters", role: "group", "aria-label": t("many.filters") }, filters.map(({ button }) => button)),
+    table.element,
+    nothing,
+    answeredBy,
+    h("div", { class: "keep" }, keep, h("p", { class: "hint" }, t("many.download.note"))),
+  );
+  const element = h(
+    "section",
+    { class: "many", "aria-label": t("many.caption") },
+    h(
+      "div",
+      { class: "progress" },
+      h("div", { class: "words" }, words, hint, spoken),
+      h("div", { class: "actions" }, stopButton, againButton),
+    ),
+    bar,
+    failure,
+    results,
+    detail.element,
+  );
+
+  const draw = () => {
+    drawing = null;
+    const groups = new Map(rows.all.map((row) => [row, groupOf(row)]));
+    const done = rows.all.filter(isComplete).length;
+    tellProgress(done, [...groups.values()]);
+    for (const { name, button, count } of filters) {
+      const matches = name === "all" ? rows.all.length : [...groups.values()].filter((group) => group === name).length;
+      count.textContent = number(matches);
+      button.setAttribute("aria-pressed", String(name === state.filter));
+    }
+    const wanted = rows.all.filter((row) => state.filter === "all" || groups.get(row) === state.filter);
+    table.show(wanted);
+    nothing.hidden = wanted.length > 0;
+    results.hidden = !rows.all.length;
+    answeredBy.textContent = versionsOf(rows.models);
+  };
+
+  const tellProgress = (done, groups) => {
+    const places = { done: number(done), total: number(total ?? rows.all.length) };
+    words.textContent = wordsOf(done, places);
+    hint.textContent = state.running ? state.hint : summaryOf(groups);
+    hint.hidden = !hint.textContent;
+    bar.hidden = !state.running;
+    if (total === null) bar.removeAttribute("value");
+    else bar.value = done / total;
+    const step = total === null ? 0 : Math.floor((done / total) * SPOKEN_STEPS);
+    const sentence = state.running && step === 0 ? "" : `${words.textContent}. ${hint.textContent}`;
+    if (!state.running || (step > (state.step ?? 0))) spoken.textContent = sentence;
+    state.step = step;
+    stopButton.hidden = !state.running || !state.ends;
+    const { length } = left();
+    againButton.hidden = !length;
+    const [one, several] = rows.again.length ? ["many.again_one", "many.again"] : ["many.rest_one", "many.rest"];
+    againButton.textContent = t(length === 1 ? one : several, { count: number(length) });
+    failure.hidden = !state.error || state.error.name === "AbortError";
+    failure.textContent = failure.hidden ? "" : state.error.message;
+  };
+
+  const wordsOf = (done, places) => {
+    if (state.running) return t(total === null ? "many.progress.open" : "many.progress", places);
+    if (state.error?.name === "AbortError") return t(total === null ? "many.stopped.open" : "many.stopped", places);
+    if (state.error) return t("many.failed", places);
+    return t(done === 1 ? "many.done_one" : "many.done", places);
+  };
+
+  /** Files that may be sent now; those of a series have no rows of their own, so stills alone are known to lack. */
+  const left = () => (state.running ? [] : [...rows.again, ...(state.error && total !== null ? rows.untold : [])]);
+
+  const soon = () => { drawing ??= requestAnimationFrame(draw); };
+
+  const onEvent = (event) => {
+    state.hint = event.event === "waiting" ? t("many.waiting", { seconds: number(event.seconds) }) : "";
+    const row = rows.add(event);
+    if (event.event === "slice") detail.onSlice(row, event.slice);
+    soon();
+  };
+
+  const onUpload = (share) => {
+    if (rows.all.length) return;
+    state.hint = t("many.sending", { percent: percent(share) });
+    soon();
+  };
+
+  const finish = (error = null) => {
+    const pressed = document.activeElement === stopButton; // it is about to go, and the focus with it
+    Object.assign(state, { running: false, error, hint: "" });
+    detail.finish();
+    draw();
+    if (pressed) words.focus();
+  };
+
+  const sendAgain = async (places) => {
+    const abort = new AbortController();
+    const first = rows.nextStudy;
+    rows.drop(places);
+    Object.assign(state, { running: true, error: null, step: 0, ends: () => abort.abort() });
+    draw();
+    stopButton.focus();
+    const moved = (event) => ({
+      ...event,
+      ...("file" in event && { file: places[event.file] }),
+      ...("study" in event && { study: first + event.study }),
+      ...(event.again && { again: event.again.map((place) => places[place]) }),
+    });
+    try {
+      const sent = places.map((place) => files[place]);
+      await analyseAll(sent, { onEvent: (event) => onEvent(moved(event)), signal: abort.signal });
+      finish();
+    } catch (error) {
+      finish(error);
+    }
+    words.focus();
+  };
+
+  const download = (form) => {
+    const name = `${t("many.download.name")}-${new Date().toISOString().slice(0, 10)}.${form}`;
+    const disclaimer = rows.models[0]?.disclaimer ?? t("disclaimer");
+    if (form === "csv") save(name, csvOf(rows, disclaimer), "text/csv;charset=utf-8");
+    else save(name, jsonOf(rows, disclaimer), "application/json");
+  };
+
+  draw();
+  return { element, onEvent, onUpload, finish };
+}
+
+function versionsOf(models) {
+  if (!models.length) return "";
+  const [{ model: { name }, thresholds }] = models;
+  const versions = [...new Set(models.map(({ model }) => model.version))];
+  const places = { name, versions: versions.join(", "), low: percent(thresholds.low), high: percent(thresholds.high) };
+  return t(versions.length > 1 ? "many.models" : "many.model", places);
+}
+
+function summaryOf(groups) {
+  const counts = SUMMED.map((name) => [name, groups.filter((group) => group === name).length]);
+  const said = counts.filter(([, count]) => count);
+  return said.map(([name, count]) => t(`many.summary.${name}`, { count: number(count) })).join(", ");
+}
