@@ -42,7 +42,8 @@ help: ## list the targets
 demo: $(BIN)/.installed ## model server and page on http://127.0.0.1:7860; Ctrl-C ends both
 	@$(BIN)/python -m serving run --model-base-path $(MODELS) \
 	  --port $(GRPC_PORT) --rest-api-port $(REST_PORT) & server=$$!; \
-	$(BIN)/python -m ui --server 127.0.0.1:$(GRPC_PORT) --port $(PORT) & page=$$!; \
+	$(BIN)/python -m ui --server 127.0.0.1:$(GRPC_PORT) --port $(PORT) \
+	  --model-directory $(MODELS) & page=$$!; \
 	trap 'kill $$server $$page 2>/dev/null; wait' EXIT; trap 'exit 0' INT TERM; \
 	wait -n $$server $$page
 

@@ -1,7 +1,7 @@
 """How much work is taken on at once: analyses that run, analyses that wait, bytes that are held."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -100,17 +100,3 @@ class Budget:
     def give_back(self, size: int) -> None:
         """Give back what was taken."""
         self.held -= size
-
-    @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
-        """Hold some for a while.
-
-        Raises:
-            AnalysisError: 503, they do not fit.
-        """
-        if not self.take(size):
-            raise busy()
-        try:
-            yield
-        finally:
-            self.give_back(size)

@@ -1,5 +1,6 @@
 """The HTTP application: the API's routes around one `Analyser`, and the Gradio page at `/`."""
 
+import logging
 import os
 from typing import Final
 
@@ -20,9 +21,13 @@ from ui.errors import add_error_replies
 from ui.events import add_events
 from ui.guard import GradioGate, SecurityHeaders
 from ui.limits import RateLimit, rate
+from ui.limits_route import add_limits
 from ui.metrics import Measured, Metrics
+from ui.model_routes import add_model_directory
 from ui.openapi import describe, errors
 from ui.page import ASSETS, TEXTS, build_page, page_options
+from ui.parcels import Parcels
+from ui.report_routes import add_report
 from ui.sample_routes import add_sample_routes
 from ui.schema import DISCLAIMER
 from ui.settings import Settings
@@ -54,9 +59,10 @@ def create_app(settings: Settings, client: Client, access: Access | None = None)
     metrics = Metrics(admission, budget)
     analyser = Analyser(client, settings.model, metrics.hear, settings.version_label)
     page = build_page()
-    add_events(page, analyser, admission, budget)
+    parcels = Parcels(budget)
+    add_events(page, analyser, admission, parcels)
     return gr.mount_gradio_app(
-        create_api(settings, analyser, admission, budget, metrics, access),
+        create_api(settings, analyser, admission, budget, metrics, parcels, access),
         page,
         path="/",
         root_path=settings.root_path or None,
@@ -70,6 +76,7 @@ def create_api(
     admission: Admission,
     budget: Budget,
     metrics: Metrics,
+    parcels: Parcels,
     access: Access | None = None,
 ) -> FastAPI:
     """Build everything but the page.
@@ -80,6 +87,7 @@ def create_api(
         admission: lets analyses run.
         budget: holds uploads.
         metrics: counts.
+        parcels: what Gradio's events were sent.
         access: who is let in; None lets in everybody.
     """
     app = FastAPI(
@@ -90,15 +98,20 @@ def create_api(
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         responses=errors(500),
     )
+    # Its warnings tell of what was sent.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     add_api(app, analyser, admission, metrics)
     add_api_v1(app, analyser, admission)
+    add_report(app, analyser, admission, settings.root_path)
+    add_model_directory(app, settings.model_directory)
+    add_limits(app, settings)
     add_sample_routes(app)
     describe(app, access)
     app.mount("/page/assets", StaticFiles(directory=ASSETS))
     app.mount("/page/texts", StaticFiles(directory=TEXTS))
     add_error_replies(app)
     # The last one added is the outermost.
-    app.add_middleware(GradioGate)
+    app.add_middleware(GradioGate, parcels=parcels)
     app.add_middleware(BodyLimit, budget=budget)
     if most := rate(settings.rate_limit):
         app.add_middleware(RateLimit, most=most)

@@ -14,29 +14,27 @@ from fastapi.concurrency import run_in_threadpool
 from gradio.events import api
 
 from data.studies import ScanFile
-from ui.admission import Admission, Budget
+from ui.admission import Admission
 from ui.analyse import Analyser, Wanted
 from ui.failures import AnalysisError
+from ui.parcels import Parcels
 
-#: Events in Gradio's own queue, each with its scan. They hardly wait there: `Admission` decides who runs.
-QUEUE: Final = 8
+#: Events in Gradio's own queue. They hardly wait there: `Admission` decides who runs.
+QUEUE: Final = 100
 
 
-def add_events(page: gr.Blocks, analyser: Analyser, admission: Admission, budget: Budget) -> None:
+def add_events(page: gr.Blocks, analyser: Analyser, admission: Admission, parcels: Parcels) -> None:
     """Add `/analyze` and `/model` to a page that is built and not yet mounted."""
 
-    async def analyze(
-        image: str, map: bool = False, request: gr.Request | None = None
-    ) -> dict[str, Any]:
+    async def analyze(image: str, map: bool = False) -> dict[str, Any]:
         """Analyse one file, its bytes as base64 or as a `data:` address; the JSON of /api/v1/analyze."""
-        _forget_session(page, request)
         with _honest():
             if not isinstance(
                 image, str
             ):  # Gradio does not hold callers to the types it tells them
                 raise _no_base64()
-            with budget.hold(len(image)):
-                files = [ScanFile("", _payload(image))]
+            with parcels.redeemed(image) as text:
+                files = [ScanFile("", _payload(text))]
                 async with admission.place():
                     report = await run_in_threadpool(analyser.report, files, Wanted(map=bool(map)))
             if report.refused:
@@ -73,9 +71,3 @@ def _payload(image: str) -> bytes:
 
 def _no_base64() -> AnalysisError:
     return AnalysisError(422, "bad_base64", "`image` is not base64. Encode the bytes of the file.")
-
-
-def _forget_session(page: gr.Blocks, request: gr.Request | None) -> None:
-    """Gradio keeps what an event was last given, by session and for an hour: here, a scan."""
-    if request is not None and request.session_hash is not None:
-        page.state_holder.session_data.pop(request.session_hash, None)

@@ -1,12 +1,16 @@
 """What the outside may reach: security headers on every answer, and only the parts of Gradio in use."""
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.failures import AnalysisError
+from ui.parcels import MIN_LENGTH, Parcels
+from ui.replies import error_reply
 
 #: Gradio puts its configuration in inline scripts and compiles its templates in the browser, hence the
 #: two `unsafe-`; what counts here is that nothing is ever loaded from, or sent to, another host.
@@ -55,7 +59,7 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                if not scope["path"].startswith(_KEPT):
+                if message["status"] >= 400 or not scope["path"].startswith(_KEPT):
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
@@ -63,13 +67,15 @@ class SecurityHeaders:
 
 
 class GradioGate:
-    """Answers 404 for every endpoint of Gradio that is not needed, and 422 for events that name files.
+    """Answers 404 for every endpoint of Gradio that is not needed, and takes scans out of its events.
 
-    Gradio would fetch a file's address, or copy it, before the event's function sees it; ours take text.
+    An event that names a file is refused with 422: Gradio would fetch its address, or copy it, before the
+    event's function sees it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, parcels: Parcels) -> None:
         self.app = app
+        self._parcels = parcels
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -78,31 +84,59 @@ class GradioGate:
             return
         endpoint = scope["path"].removeprefix(_GRADIO_API)
         if scope["method"] == "POST" and endpoint.startswith(_OPEN_TO_EVENTS):
-            body = await Request(scope, receive).body()
-            if not _is_plain(body):
-                refusal = JSONResponse({"detail": "Send plain values, no files."}, 422)
-                await refusal(scope, receive, send)
-                return
-            await self.app(scope, _again(body, receive), send)
+            await self._event(scope, receive, send)
         elif scope["method"] in ("GET", "HEAD") and endpoint.startswith(_OPEN):
             await self.app(scope, receive, send)
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
+    async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
+        values = _plain_values(await Request(scope, receive).body())
+        if values is None:
+            refusal = JSONResponse({"detail": "Send plain values, no files."}, 422)
+            await refusal(scope, receive, send)
+            return
+        tickets: list[str] = []
 
-def _is_plain(body: bytes) -> bool:
-    """Whether a JSON object holds text, numbers and truth values only, or lists of these."""
+        def without_scan(value: Any) -> Any:
+            if isinstance(value, list):
+                return [without_scan(one) for one in value]
+            if not isinstance(value, str) or len(value) < MIN_LENGTH:
+                return value
+            tickets.append(self._parcels.deposit(value))
+            return tickets[-1]
+
+        def drop() -> None:
+            for ticket in tickets:
+                self._parcels.drop(ticket)
+
+        async def heard(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                drop()
+            await send(message)
+
+        try:
+            body = json.dumps({name: without_scan(value) for name, value in values.items()})
+        except AnalysisError as error:
+            drop()
+            await error_reply(error)(scope, receive, send)
+            return
+        del values
+        await self.app(scope, _again(body.encode(), receive), heard)
+
+
+def _plain_values(body: bytes) -> dict[str, Any] | None:
+    """A JSON object of texts, numbers and truth values, or lists of these; None for anything else."""
     try:
         values = json.loads(body)
     except (ValueError, RecursionError):
-        return False
+        return None
     if not isinstance(values, dict):
-        return False
-    return not any(
-        isinstance(one, dict | list)
-        for value in values.values()
-        for one in (value if isinstance(value, list) else [{}] if isinstance(value, dict) else [])
-    )
+        return None
+    each = [
+        one for value in values.values() for one in (value if isinstance(value, list) else [value])
+    ]
+    return None if any(isinstance(one, dict | list) for one in each) else values
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

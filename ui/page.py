@@ -10,7 +10,7 @@ from ui.uploads import MAX_REQUEST_BYTES
 TITLE: Final = "Brain-tumour classifier"
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
 TEXTS: Final = Path(__file__).resolve().parent / "texts"
-STYLES: Final = ("page.css", "scan.css", "many.css", "model.css", "print.css")
+STYLES: Final = ("page.css", "scan.css", "many.css", "model.css")
 
 
 def build_page() -> gr.Blocks:
@@ -49,9 +49,14 @@ def page_options() -> dict[str, Any]:
 
 
 def _head() -> str:
-    """Have the browser fetch the modules while Gradio still starts."""
+    """Have the browser fetch the modules while Gradio still starts, and print by a sheet of its own.
+
+    Gradio puts its own selectors before those of `css_paths`, which the print sheet must not have: it
+    speaks of what is outside of them.
+    """
     modules = sorted(path.name for path in ASSETS.glob("*.js"))
-    return "".join(f'<link rel="modulepreload" href="page/assets/{name}">' for name in modules)
+    links = [f'<link rel="modulepreload" href="page/assets/{name}">' for name in modules]
+    return "".join([*links, '<link rel="stylesheet" media="print" href="page/assets/print.css">'])
 
 
 def _mount(module: str) -> None:

@@ -29,6 +29,10 @@ class Settings:
     """Ask the version that bears this label on the server, for example `stable`, and never a canary; by
     default the newest."""
 
+    model_directory: Path | None = None
+    """The versioned directory that the model server serves from, only ever read: with it the page shows
+    the plots of model cards, and the cards of versions that are not served."""
+
     timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 10.0
     """Seconds the model may take for one scan before the user gets an error."""
 

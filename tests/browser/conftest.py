@@ -3,12 +3,15 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer, scripted_server
+
+expect.set_options(timeout=30_000)  # where other work has the cores, an answer takes seconds
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +34,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A function `open_page(front_end, width=1440)` that opens the page in a fresh profile."""
+    """A function `open_page(front_end, width=1440, **context)` that opens the page in a fresh profile."""
     contexts = []
 
-    def visit(front_end: FrontEnd, width: int = 1440) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 844})
+    def visit(front_end: FrontEnd, width: int = 1440, **options: Any) -> Page:
+        wanted: dict[str, Any] = {"viewport": {"width": width, "height": 844}, "locale": "en-GB"}
+        context = browser.new_context(**wanted | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(30_000)
         page.goto(front_end.address)
         page.wait_for_selector("#answer .panel")
+        page.wait_for_selector("#samples button")
+        page.wait_for_selector("#header h1")
         return page
 
     yield visit

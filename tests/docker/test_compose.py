@@ -94,6 +94,7 @@ def test_no_batch_waits_for_threads():
     assert int(flags["rest_api_num_threads"]) >= waiting + running
 
 
-def test_the_model_is_mounted_so_that_the_server_cannot_change_it():
-    (volume,) = compose()["serving"]["volumes"]
+@pytest.mark.parametrize("name", ["serving", "ui"])
+def test_the_model_is_mounted_so_that_it_cannot_be_changed(name):
+    (volume,) = compose()[name]["volumes"]
     assert volume == "../models/brain_tumor:/models/brain_tumor:ro"

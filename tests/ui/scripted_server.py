@@ -39,10 +39,12 @@ class ScriptedServer:
         behaviour: "answers", "hangs", "nan", "wrong_shape", "unknown_label" or one of
             `STATUS_OF_FAULT`.
         replaced: the version that answers is gone by the time its card is asked for, once.
+        fails_after: so many predictions until one that is no probability, once.
         in_distribution: what it says of every image up to `familiar_up_to`.
         familiar_up_to: the probability above which an image is like none that it knows.
         version: the one it has; others are not found.
         swap_after: so many requests for answers, and the next version takes this one's place.
+        hang_after: so many requests for answers, and it hangs.
         batches: how many images came with each request.
     """
 
@@ -51,10 +53,18 @@ class ScriptedServer:
     in_distribution: bool = True
     familiar_up_to: float = 1.0
     replaced: bool = False
+    fails_after: int | None = None
     version: int = VERSION
     swap_after: int | None = None
+    hang_after: int | None = None
     batches: list[int] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
+
+    def reset(self) -> None:
+        """As at first; whoever hangs is let go."""
+        self.release.set()
+        for name, value in vars(ScriptedServer(self.address)).items():
+            setattr(self, name, value)
 
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         if status := STATUS_OF_FAULT.get(self.behaviour):
@@ -72,12 +82,12 @@ class ScriptedServer:
             card = json.dumps({"model": "brain_tumor", "thresholds": thresholds}).encode()
             response.outputs["card"].CopyFrom(_strings([card]))
             return response
-        if self.behaviour == "hangs":
+        if self.behaviour == "hangs" or self.hang_after == len(self.batches):
             self.release.wait(HANG_S)
         pixels = np.frombuffer(request.inputs["images"].tensor_content, np.uint8)
         probabilities = pixels.reshape(-1, *IMAGE_SHAPE).mean((1, 2, 3)) / 255
         self.batches.append(len(probabilities))
-        if self.behaviour == "nan":
+        if self.behaviour == "nan" or self._fails_now():
             probabilities = np.full_like(probabilities, np.nan)
         if self.behaviour == "wrong_shape":
             probabilities = np.repeat(probabilities, 2)
@@ -101,10 +111,16 @@ class ScriptedServer:
             outputs["heatmap"].CopyFrom(_heatmaps(len(labels)))
         return response
 
+    def _fails_now(self) -> bool:
+        if self.fails_after is None:
+            return False
+        now = self.fails_after == 0
+        self.fails_after = None if now else self.fails_after - 1
+        return now
+
     def _check_version(self, request: Any, context: grpc.ServicerContext) -> None:
-        asked = request.model_spec.version.value
-        if asked not in (0, self.version):
-            context.abort(grpc.StatusCode.NOT_FOUND, f"no version {asked}")
+        if request.model_spec.version.value not in (0, self.version):
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is no such version")
 
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._check_version(request, context)

@@ -29,7 +29,8 @@ export async function analyseAll(files, { onEvent, onUpload = () => {}, signal =
   const sentence = tooMuch(files);
   if (sentence) throw new Refused({ code: "too_much", message: sentence });
   const { parcels, tooLarge } = parcelsOf(files);
-  const run = { files, onEvent, onUpload, signal, studies: 0, version: null, latency: { prepare: 0, model: 0 }, sent: 0 };
+  const latency = { prepare: 0, model: 0 };
+  const run = { files, onEvent, onUpload, signal, latency, studies: 0, version: null, sent: 0 };
   run.bytes = parcels.flatMap(({ places }) => places).reduce((total, place) => total + files[place].size, 0) || 1;
   for (const file of tooLarge) {
     onEvent({ event: "refused", file, member: null, error: { code: "too_large", message: t("many.too_large") } });

@@ -62,7 +62,7 @@ function refused(slice, model) {
 function warnings({ warnings: found }, title) {
   if (!found?.length) return null;
   return h("div", { class: "warning", role: "note" },
-    h("h3", {}, title),
+    h("p", { class: "about" }, title),
     h("ul", {}, found.map(({ code, message }) =>
       h("li", {}, has(`server.${code}`) ? t(`server.${code}`) : message))));
 }
@@ -72,7 +72,7 @@ function facts(decision, { model, thresholds }, latency) {
   const rows = [
     decision.in_distribution ? [t("fact.probability"), percent(decision.probability)] : null,
     [t("fact.thresholds"), t("fact.threshold_values", { low: percent(thresholds.low), high: percent(thresholds.high) })],
-    [t("fact.model"), t("fact.version", model), " · ", card],
+    [t("fact.model"), t("fact.version", model), h("span", { class: "screen-only" }, " · ", card)],
     latency ? [t("fact.time"), ...duration(latency)] : null,
   ];
   return h("dl", { class: "facts" }, rows.filter(Boolean).map(([name, ...value]) =>

@@ -24,8 +24,9 @@ export function bands({ risk }, { model, thresholds }) {
       const rate = split?.risk?.[each];
       if (rate?.n) place.textContent = sentence(each, rate);
     }
-    const n = card?.metrics?.test?.n;
-    if (split && n) about.textContent = t("band.about", { n: number(n) });
+    const { n, ece } = card?.metrics?.test ?? {};
+    if (split && n) about.append(t("band.about", { n: number(n) }));
+    if (split && ece) about.append(" ", t("band.off", { points: number(ece.value * 100, 1) }));
   });
   return h("section", { class: "bands" }, h("h3", {}, t("band.title")), h("ul", {}, rows), about);
 }

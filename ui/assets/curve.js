@@ -48,28 +48,34 @@ export function createCurve(study, thresholds, onPoint) {
       ...ticks(study, plot, bottom, x),
       ...gaps(slices, study.length, x, bottom),
       ...lines(slices, study.length, x, y),
+      ...names(plot, y, thresholds),
       ...position(slices[at], x(at), y, bottom),
     );
   };
   return { element, draw };
 }
 
-function zones({ left, width }, y, { low, high }) {
-  const bands = [["high", high, 1], ["medium", low, high], ["low", 0, low]];
-  const tinted = bands.map(([risk, from, to]) =>
+const bandsOf = ({ low, high }) => [["high", high, 1], ["medium", low, high], ["low", 0, low]];
+
+function zones({ left, width }, y, thresholds) {
+  const { low, high } = thresholds;
+  const tinted = bandsOf(thresholds).map(([risk, from, to]) =>
     svg("rect", { class: `zone ${risk}`, x: left, y: y(to), width, height: y(from) - y(to) }),
   );
-  const names = bands.map(([risk, from, to]) =>
-    svg("text", { class: "band", x: left + 8, y: (y(from) + y(to)) / 2, dy: ".35em" }, t(`volume.band.${risk}`)),
-  );
-  const levels = [0, low, high, 1].map((level) =>
-    svg("text", { class: "level", x: left - 8, y: y(level), dy: level === 0 ? "0" : level === 1 ? ".7em" : ".35em" }, level === 0 || level === 1 ? t("percent", { value: level * 100 }) : percent(level)),
-  );
-  const thresholds = [low, high].map((level) =>
+  const lines = [low, high].map((level) =>
     svg("line", { class: "threshold", x1: left, x2: left + width, y1: y(level), y2: y(level) }),
   );
-  return [...tinted, ...thresholds, ...names, ...levels];
+  const ends = [[0, t("percent", { value: 0 }), "0"], [1, t("percent", { value: 100 }), ".7em"]];
+  const levels = [...ends, ...[low, high].map((level) => [level, percent(level), ".35em"])];
+  const scale = levels.map(([level, words, dy]) => svg("text", { class: "level", x: left - 8, y: y(level), dy }, words));
+  return [...tinted, ...lines, ...scale];
 }
+
+/** What the bands are called, over the curve that may cross them. */
+const names = ({ left }, y, thresholds) =>
+  bandsOf(thresholds).map(([risk, from, to]) =>
+    svg("text", { class: "band", x: left + 8, y: (y(from) + y(to)) / 2, dy: ".35em" }, t(`volume.band.${risk}`)),
+  );
 
 /** Numbers of slices, from 1, with millimetres under them where the file tells. */
 function ticks({ length, spacing_mm: spacing }, { width }, bottom, x) {
@@ -84,7 +90,7 @@ function ticks({ length, spacing_mm: spacing }, { width }, bottom, x) {
       { class: "tick" },
       svg("line", { x1: x(index), x2: x(index), y1: bottom, y2: bottom + 5 }),
       svg("text", { x: x(index), y: bottom + 18 }, number(index + 1)),
-      spacing && svg("text", { class: "mm", x: x(index), y: bottom + 34 }, t("volume.mm", { mm: number(index * spacing) })),
+      spacing && svg("text", { x: x(index), y: bottom + 34 }, t("volume.mm", { mm: number(index * spacing) })),
     ),
   );
 }
@@ -105,7 +111,8 @@ function lines(slices, length, x, y) {
     if (decision?.in_distribution) runs.at(-1).push([x(index), y(decision.probability)]);
     else if (runs.at(-1).length) runs.push([]);
   }
-  const paths = runs.filter((run) => run.length > 1).map((run) => svg("polyline", { class: "line", points: run.map((pair) => pair.map((value) => value.toFixed(1)).join(",")).join(" ") }));
+  const pointsOf = (run) => run.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ");
+  const paths = runs.filter((run) => run.length > 1).map((run) => svg("polyline", { class: "line", points: pointsOf(run) }));
   const radius = x(1) - x(0) > 6 ? 2.5 : 1.5;
   const dots = runs.flat().map(([cx, cy]) => svg("circle", { class: "dot", cx, cy, r: radius }));
   return [...paths, ...dots];
@@ -114,5 +121,6 @@ function lines(slices, length, x, y) {
 function position(slice, x, y, bottom) {
   const line = svg("line", { class: "at", x1: x, x2: x, y1: MARGIN.top, y2: bottom });
   const decision = slice?.decision;
-  return decision?.in_distribution ? [line, svg("circle", { class: "at", cx: x, cy: y(decision.probability), r: 5.5 })] : [line];
+  if (!decision?.in_distribution) return [line];
+  return [line, svg("circle", { class: "at", cx: x, cy: y(decision.probability), r: 5.5 })];
 }

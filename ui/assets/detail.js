@@ -1,6 +1,7 @@
 // One scan out of many, over the table: a window of its own, with the way to the scan before and after.
 
 import { h } from "./dom.js";
+import { namesOf } from "./rows.js";
 import { t } from "./texts.js";
 import { createVolumeView } from "./volume.js";
 
@@ -31,11 +32,16 @@ export function createDetail({ open, listed }) {
   const content = h("div", { class: "content", onclick: (event) => event.target.closest(".link") && element.close() });
   const element = h(
     "dialog",
-    { class: "detail", "aria-labelledby": "detail-title", onclick: (event) => event.target === element && element.close(), onclose: () => close() },
+    { class: "detail", "aria-labelledby": "detail-title", onclick: (event) => beside(event), onclose: () => forget() },
     h(
       "div",
       { class: "sheet" },
-      h("div", { class: "top" }, h("div", { class: "words" }, title, place), h("div", { class: "actions" }, previous, next, button("close", () => element.close()))),
+      h(
+        "div",
+        { class: "top" },
+        h("div", { class: "words" }, title, place),
+        h("div", { class: "actions" }, previous, next, button("close", () => element.close())),
+      ),
       content,
     ),
   );
@@ -44,7 +50,7 @@ export function createDetail({ open, listed }) {
     shown = row;
     const rows = listed().filter((one) => one.slices.length);
     const at = rows.indexOf(row);
-    title.textContent = row.member ?? row.name;
+    title.textContent = namesOf(row).name;
     place.textContent = t("many.detail.place", { place: at + 1, total: rows.length });
     previous.disabled = at <= 0;
     next.disabled = at === rows.length - 1;
@@ -59,7 +65,8 @@ export function createDetail({ open, listed }) {
     if (!element.open) element.showModal();
   };
 
-  const close = () => {
+  const beside = (event) => event.target === element && element.close();
+  const forget = () => {
     shown = volume = null;
     content.replaceChildren();
   };

@@ -8,15 +8,15 @@ import { chooseTheme, chosenTheme, keepTheme, THEMES } from "./theme.js";
 /** Fill the header, and name the tabs below it. */
 export function mount(element) {
   keepTheme();
-  nameTabs();
   element.append(
-    h("a", { class: "skip", href: "#analyse", onclick: skip }, t("skip")),
+    h("a", { class: "skip", href: "#analyse_panel", onclick: skip }, t("skip")),
     h("div", { class: "masthead" },
       h("div", {}, h("h1", {}, t("title")), h("p", { class: "lead" }, t("header.lead"))),
       h("div", { class: "switches" },
         choice(t("switch.language"), languages, language, changeLanguage),
         choice(t("switch.theme"), Object.fromEntries(THEMES.map((theme) => [theme, t(`theme.${theme}`)])), chosenTheme(), chooseTheme))),
     h("p", { class: "disclaimer", role: "note" }, t("disclaimer")));
+  nameTabs();
 }
 
 function choice(name, options, chosen, choose) {

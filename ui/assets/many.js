@@ -41,25 +41,36 @@ export function createManyView({ files, open, stop = null }) {
   const filters = FILTERS.map((name) => {
     const count = h("span", { class: "count" });
     const choose = () => { state.filter = name; draw(); };
-    const button = h("button", { type: "button", class: `filter ${name}`, onclick: choose }, t(`many.filter.${name}`), " ", count);
+    const label = [t(`many.filter.${name}`), " ", count];
+    const button = h("button", { type: "button", class: `filter ${name}`, onclick: choose }, label);
     return { name, button, count };
   });
   const table = createTable((row) => detail.show(row));
   const detail = createDetail({ open, listed: table.listed });
   const nothing = h("p", { class: "hint nothing" }, t("many.none"));
-  const keep = ["csv", "json"].map((form) => h("button", { type: "button", class: "button", onclick: () => download(form) }, t(`many.download.${form}`)));
+  const answeredBy = h("p", { class: "hint answered-by" });
+  const keep = ["csv", "json"].map((form) => {
+    const onclick = () => download(form);
+    return h("button", { type: "button", class: "button", onclick }, t(`many.download.${form}`));
+  });
   const results = h(
     "div",
     { class: "results" },
     h("div", { class: "filters", role: "group", "aria-label": t("many.filters") }, filters.map(({ button }) => button)),
     table.element,
     nothing,
+    answeredBy,
     h("div", { class: "keep" }, keep, h("p", { class: "hint" }, t("many.download.note"))),
   );
   const element = h(
     "section",
     { class: "many", "aria-label": t("many.caption") },
-    h("div", { class: "progress" }, h("div", { class: "words" }, words, hint, spoken), h("div", { class: "actions" }, stopButton, againButton)),
+    h(
+      "div",
+      { class: "progress" },
+      h("div", { class: "words" }, words, hint, spoken),
+      h("div", { class: "actions" }, stopButton, againButton),
+    ),
     bar,
     failure,
     results,
@@ -80,6 +91,7 @@ export function createManyView({ files, open, stop = null }) {
     table.show(wanted);
     nothing.hidden = wanted.length > 0;
     results.hidden = !rows.all.length;
+    answeredBy.textContent = versionsOf(rows.models);
   };
 
   const tellProgress = (done, groups) => {
@@ -97,8 +109,8 @@ export function createManyView({ files, open, stop = null }) {
     stopButton.hidden = !state.running || !state.ends;
     const { length } = left();
     againButton.hidden = !length;
-    const key = rows.again.length ? "many.again" : "many.rest";
-    againButton.textContent = t(length === 1 ? `${key}_one` : key, { count: number(length) });
+    const [one, several] = rows.again.length ? ["many.again_one", "many.again"] : ["many.rest_one", "many.rest"];
+    againButton.textContent = t(length === 1 ? one : several, { count: number(length) });
     failure.hidden = !state.error || state.error.name === "AbortError";
     failure.textContent = failure.hidden ? "" : state.error.message;
   };
@@ -129,9 +141,11 @@ export function createManyView({ files, open, stop = null }) {
   };
 
   const finish = (error = null) => {
+    const pressed = document.activeElement === stopButton; // it is about to go, and the focus with it
     Object.assign(state, { running: false, error, hint: "" });
     detail.finish();
     draw();
+    if (pressed) words.focus();
   };
 
   const sendAgain = async (places) => {
@@ -148,7 +162,8 @@ export function createManyView({ files, open, stop = null }) {
       ...(event.again && { again: event.again.map((place) => places[place]) }),
     });
     try {
-      await analyseAll(places.map((place) => files[place]), { onEvent: (event) => onEvent(moved(event)), signal: abort.signal });
+      const sent = places.map((place) => files[place]);
+      await analyseAll(sent, { onEvent: (event) => onEvent(moved(event)), signal: abort.signal });
       finish();
     } catch (error) {
       finish(error);
@@ -167,7 +182,16 @@ export function createManyView({ files, open, stop = null }) {
   return { element, onEvent, onUpload, finish };
 }
 
+function versionsOf(models) {
+  if (!models.length) return "";
+  const [{ model: { name }, thresholds }] = models;
+  const versions = [...new Set(models.map(({ model }) => model.version))];
+  const places = { name, versions: versions.join(", "), low: percent(thresholds.low), high: percent(thresholds.high) };
+  return t(versions.length > 1 ? "many.models" : "many.model", places);
+}
+
 function summaryOf(groups) {
   const counts = SUMMED.map((name) => [name, groups.filter((group) => group === name).length]);
-  return counts.filter(([, count]) => count).map(([name, count]) => t(`many.summary.${name}`, { count: number(count) })).join(", ");
+  const said = counts.filter(([, count]) => count);
+  return said.map(([name, count]) => t(`many.summary.${name}`, { count: number(count) })).join(", ");
 }

@@ -22,8 +22,12 @@ export const isStill = (file) => /\.(png|jpe?g|webp)$/i.test(file.name);
 export function tooMuch(files) {
   const [stills, others] = divided(files);
   const bytes = sum(others.map((place) => files[place].size));
-  if (stills.length > MAX_STILLS) return t("many.too_many_stills", { count: number(stills.length), most: MAX_STILLS });
-  if (others.length > MAX_OTHERS) return t("many.too_many_others", { count: number(others.length), most: number(MAX_OTHERS) });
+  if (stills.length > MAX_STILLS) {
+    return t("many.too_many_stills", { count: number(stills.length), most: number(MAX_STILLS) });
+  }
+  if (others.length > MAX_OTHERS) {
+    return t("many.too_many_others", { count: number(others.length), most: number(MAX_OTHERS) });
+  }
   if (bytes > MAX_REQUEST_BYTES) {
     return t("many.too_many_bytes", { size: number(Math.ceil(bytes / MIB)), most: MAX_REQUEST_BYTES / MIB });
   }

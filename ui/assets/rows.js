@@ -1,5 +1,6 @@
 // The answers of a run as rows: one for each image, each volume, and each file that gave no answer.
 
+import { highest } from "./slices.js";
 import { language } from "./texts.js";
 
 /**
@@ -80,18 +81,19 @@ export class Rows {
   }
 
   newRow({ file, member }, rest) {
-    const row = { file, name: this.files[file].name, member, study: null, slices: [], model: null, error: null, again: [] };
-    this.all.push(Object.assign(row, rest));
+    const { name } = this.files[file];
+    const row = { file, name, member, study: null, slices: [], model: null, error: null, again: [], ...rest };
+    this.all.push(row);
     return row;
   }
 }
 
-/** Slices that the model answers for: neither empty nor unlike the scans it knows. */
-export const familiar = (slices) => slices.filter((one) => one.decision?.in_distribution);
-
-/** The slice with the highest probability among those that count; undefined if none does. */
-export const highest = (slices) =>
-  familiar(slices).reduce((best, one) => (best && best.decision.probability >= one.decision.probability ? best : one), undefined);
+/** What a scan is called, and where it lies if that is within an archive. */
+export function namesOf({ name, member }) {
+  if (member === null) return { name, within: null };
+  const at = member.lastIndexOf("/") + 1;
+  return { name: member.slice(at), within: [name, ...member.slice(0, at).split("/")].filter(Boolean).join(" / ") };
+}
 
 /** Whether nothing more is to come for a row. */
 export const isComplete = (row) => row.error !== null || row.slices.length === row.study.length;
@@ -117,7 +119,7 @@ export function sorted(rows, { column, descending }) {
 }
 
 function keyOf(row, column) {
-  if (column === "scan") return row.name + (row.member ?? "");
+  if (column === "scan") return `${row.name}/${row.member ?? ""}`;
   const top = highest(row.slices);
   if (column === "decision") return top ? top.decision.label : "";
   return top ? top.decision.probability : 0;

@@ -1,7 +1,7 @@
 // One run: files to the server, and the view that fits what comes back.
 
 import { analyseAll } from "./analyse_all.js";
-import { reason } from "./api.js";
+import { reason, Refused } from "./api.js";
 import { createManyView } from "./many.js";
 import { errorPanel, readingPanel } from "./panels.js";
 import { number, t } from "./texts.js";
@@ -17,7 +17,7 @@ export async function run(files, { signal, show, open, answered }) {
   const reading = readingPanel();
   show(reading.element);
   const began = performance.now();
-  const seen = { files, events: [], studies: [], refused: [], model: null, slices: [], latency: null };
+  const seen = { files, events: [], studies: [], refused: [], model: null, slices: [], latency: null, failure: null };
   let view = null;
   const halt = new AbortController(); // what came so far stays, unlike on `signal`
   signal.addEventListener("abort", () => halt.abort());
@@ -29,6 +29,7 @@ export async function run(files, { signal, show, open, answered }) {
   };
   const onEvent = (event) => {
     if (signal.aborted) return;
+    if (event.again && view?.kind === "volume") return void (seen.failure = new Refused(event.error));
     record(seen, event);
     if (event.event === "waiting") reading.say(t("many.waiting", { seconds: number(event.seconds) }));
     const kind = kindOf(seen);
@@ -47,7 +48,7 @@ export async function run(files, { signal, show, open, answered }) {
     else show(errorPanel(error.message));
     return;
   }
-  if (view) return view.finish(null);
+  if (view) return view.finish(seen.failure);
   const [slice] = seen.slices;
   if (!slice) return show(errorPanel(seen.refused.length ? reason(seen.refused[0].error) : t("error.nothing")));
   const total = performance.now() - began;
@@ -59,8 +60,8 @@ const VIEWS = {
     const view = createManyView({ files: seen.files, open, stop: seen.stop });
     return { kind: "many", ...view };
   },
-  volume({ studies: [study], model }) {
-    const view = createVolumeView({ study, model });
+  volume({ studies: [study], model, stop }) {
+    const view = createVolumeView({ study, model, stop });
     const onEvent = (event) => event.event === "slice" && view.onSlice(event.slice);
     return { kind: "volume", element: view.element, onEvent, finish: view.finish };
   },

@@ -57,5 +57,6 @@ function saidOf(slice, familiar) {
   if (slice.empty) return [t("volume.empty_said")];
   if (!familiar) return [t("volume.unfamiliar_said")];
   const { risk, probability } = slice.decision;
-  return [h("span", { class: `pill ${risk}` }, t(`volume.band.${risk}`)), " ", t("volume.probability", { percent: percent(probability) })];
+  const pill = h("span", { class: `pill ${risk}` }, t(`volume.band.${risk}`));
+  return [pill, " ", t("volume.probability", { percent: percent(probability) })];
 }

@@ -3,7 +3,8 @@
 
 import { reason } from "./api.js";
 import { h } from "./dom.js";
-import { groupOf, highest, isComplete, sorted } from "./rows.js";
+import { groupOf, isComplete, namesOf, sorted } from "./rows.js";
+import { counted, highest } from "./slices.js";
 import { number, percent, t } from "./texts.js";
 
 const COLUMNS = ["scan", "probability", "risk", "decision", "notes"];
@@ -48,7 +49,9 @@ export function createTable(onOpen) {
     const old = drawn.get(row);
     if (old && old.answers === row.slices.length) return old.line;
     const line = drawLine(row, onOpen);
-    if (old?.line.contains(document.activeElement)) requestAnimationFrame(() => line.querySelector("button")?.focus());
+    if (old?.line.contains(document.activeElement)) {
+      requestAnimationFrame(() => line.querySelector("button")?.focus());
+    }
     drawn.set(row, { line, answers: row.slices.length });
     return line;
   };
@@ -67,7 +70,8 @@ export function createTable(onOpen) {
   tellOrder();
   const head = h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads));
   const caption = h("caption", { class: "sr-only" }, t("many.caption"));
-  return { element: h("table", { class: "scans", role: "table" }, caption, head, body), show, listed: () => sorted(shown, order) };
+  const element = h("table", { class: "scans", role: "table" }, caption, head, body);
+  return { element, show, listed: () => sorted(shown, order) };
 }
 
 function drawLine(row, onOpen) {
@@ -79,9 +83,12 @@ function drawLine(row, onOpen) {
   return h(
     "tr",
     { role: "row", class: `scan ${group}${opens ? " opens" : ""}`, onclick: opens ? byMouse : null },
-    h("th", { scope: "row", role: "rowheader", class: "name" },
-      h("div", {}, thumbnail(row, top), h("div", { class: "names" }, nameOf(row, opens, open)))),
-    cell("probability", top && probabilityOf(row, top)),
+    h(
+      "th",
+      { scope: "row", role: "rowheader", class: "name" },
+      h("div", {}, thumbnail(row, top), h("div", { class: "names" }, nameOf(row, opens, open))),
+    ),
+    cell("probability", top && probabilityOf(top)),
     cell("band", h("span", { class: `pill ${group}` }, t(`many.group.${group}`))),
     cell("decision", decisionOf(row, top)),
     cell("notes", notesOf(row, top)),
@@ -92,13 +99,18 @@ const cell = (kind, content) => h("td", { role: "cell", class: kind }, content |
 
 function thumbnail(row, top) {
   const { picture } = top ?? row.slices.find((one) => !one.empty) ?? row.slices[0] ?? {};
-  return picture ? h("img", { class: "thumbnail", src: picture, alt: "", width: 56, height: 56 }) : h("span", { class: "thumbnail" });
+  if (!picture) return h("span", { class: "thumbnail" });
+  return h("img", { class: "thumbnail", src: picture, alt: "", width: 56, height: 56 });
 }
 
 function nameOf(row, opens, open) {
-  const more = row.again.length > 1 ? t("many.and_more", { name: row.name, count: number(row.again.length - 1) }) : row.name;
-  const name = opens ? h("button", { type: "button", class: "open", onclick: open }, more) : h("span", { class: "open" }, more);
-  return [name, row.member && h("span", { class: "member" }, row.member), row.study?.kind === "volume" && h("span", { class: "member" }, volumeOf(row))].filter(Boolean);
+  const others = row.again.length - 1;
+  const { name: own, within } = namesOf(row);
+  const words = others > 0 ? t("many.and_more", { name: own, count: number(others) }) : own;
+  const attributes = opens ? { type: "button", class: "open", onclick: open } : { class: "open" };
+  const below = [within, row.study?.kind === "volume" ? volumeOf(row) : null].filter(Boolean);
+  const name = h(opens ? "button" : "span", attributes, words);
+  return [name, ...below.map((each) => h("span", { class: "member" }, each))];
 }
 
 function volumeOf({ study, slices }) {
@@ -107,20 +119,19 @@ function volumeOf({ study, slices }) {
   return t(slices.length < study.length ? "many.volume_partly" : "many.volume", places);
 }
 
-function probabilityOf({ study }, top) {
-  const { probability, risk } = top.decision;
-  const words = percent(probability);
+function probabilityOf({ decision: { probability } }) {
+  const part = h("span", { style: `width:${(probability * 100).toFixed(1)}%` });
   return [
-    h("span", { class: "figure" }, study.kind === "volume" ? t("many.up_to", { percent: words }) : words),
-    h("span", { class: `bar ${risk}`, "aria-hidden": "true" }, h("span", { style: `width:${(probability * 100).toFixed(1)}%` })),
+    h("span", { class: "figure" }, percent(probability)),
+    h("span", { class: "bar", "aria-hidden": "true" }, part),
   ];
 }
 
 function decisionOf(row, top) {
   if (!top) return null;
   if (row.study.kind === "volume") {
-    const count = (risk) => number(row.slices.filter((one) => one.decision?.in_distribution && one.decision.risk === risk).length);
-    return t("many.slices_by_risk", { high: count("high"), medium: count("medium") });
+    const { high, medium } = counted(row.slices);
+    return t("many.slices_by_risk", { total: number(row.study.length), high: number(high), medium: number(medium) });
   }
   const { label, risk } = top.decision;
   return t(risk === "medium" ? `many.unsure.${label}` : `many.decision.${label}`);
@@ -128,7 +139,9 @@ function decisionOf(row, top) {
 
 function notesOf(row, top) {
   if (row.error) return reason(row.error);
-  if (!top) return isComplete(row) ? t(row.study.kind === "volume" ? "many.refused_volume" : "many.refused") : t("many.pending");
-  const warnings = row.study.kind === "volume" ? [] : top.warnings;
-  return warnings.map((each) => h("span", {}, reason(each)));
+  const isVolume = row.study.kind === "volume";
+  if (!top && !isComplete(row)) return t("many.pending");
+  if (!top) return t(isVolume ? "many.refused_volume" : "many.refused");
+  const remarks = isVolume ? row.study.notes : top.warnings;
+  return remarks.map((each) => h("span", {}, reason(each)));
 }

@@ -6,15 +6,22 @@ const NAMES = ["analyse", "model", "api"];
 
 /** Name the tabs, and name them again whenever Gradio draws them anew, as when they no longer fit. */
 export function nameTabs() {
-  const bar = document.querySelector("#tabs .tab-wrapper");
   const name = () => {
-    bar.querySelectorAll("[data-tab-id]").forEach((tab) => rename(tab, tab.dataset.tabId));
+    const bar = document.querySelector("#tabs .tab-wrapper"); // Gradio may draw it after the header
+    bar?.querySelectorAll("[data-tab-id]").forEach((tab) => rename(tab, tab.dataset.tabId));
     // The copy that Gradio measures to see what fits.
-    bar.querySelectorAll("[aria-hidden] button").forEach((tab, at) => rename(tab, NAMES[at]));
-    bar.querySelector(".overflow-menu > button")?.setAttribute("aria-label", t("tab.more"));
+    bar?.querySelectorAll("[aria-hidden] button").forEach((tab, at) => rename(tab, NAMES[at]));
+    bar?.querySelector(".overflow-menu > button")?.setAttribute("aria-label", t("tab.more"));
+    if (bar && watched !== bar) {
+      watching.disconnect();
+      watching.observe(bar, { childList: true, subtree: true });
+      watched = bar;
+    }
   };
+  const watching = new MutationObserver(name);
+  let watched = document.querySelector(".gradio-container");
+  watching.observe(watched, { childList: true, subtree: true });
   name();
-  new MutationObserver(name).observe(bar, { childList: true, subtree: true });
 }
 
 /** Open a tab as if it had been clicked. */

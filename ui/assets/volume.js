@@ -8,36 +8,47 @@ import { createStage } from "./stage.js";
 import { counted, peaks } from "./slices.js";
 import { number, percent, t } from "./texts.js";
 
+const STATEMENTS = ["single", "planes", "whole", "unlike"];
+
 /**
  * The view of one volume.
  *
- * @param {{ study: object, model: object }} options the StudyEvent and the ModelEvent
+ * @param {{ study: object, model: object, stop?: () => void }} options the StudyEvent, the ModelEvent, and what ends
+ *   the run; without it there is no such button
  * @returns {{ element: HTMLElement, onSlice: (slice: object) => void, finish: (error: ?Error) => void }}
  */
-export function createVolumeView({ study, model }) {
+export function createVolumeView({ study, model, stop = null }) {
   const slices = []; // by index
   const state = { at: 0, chosen: false, running: true, error: null };
-  let drawing = null;
+  let frame = null;
 
   const summary = h("p", { class: "counts" });
   const notes = h("ul", { class: "remarks" }, study.notes.map((note) => h("li", {}, reason(note))));
   const progress = h("progress", { max: study.length, "aria-label": t("volume.progress.label") });
   const words = h("p", { class: "hint", role: "status" });
+  const stopping = h("button", { type: "button", class: "button", onclick: stop }, t("many.stop"));
   const failure = h("p", { class: "failure", role: "alert", hidden: true });
-  const refusal = h("div", { class: "refusal", role: "alert", hidden: true }, h("h3", {}, t("volume.refused.title")), h("p", {}, t("volume.refused.text")));
+  const refusal = h(
+    "div",
+    { class: "refusal", role: "alert", hidden: true },
+    h("h3", {}, t("volume.refused.title")),
+    h("p", {}, t("volume.refused.text")),
+  );
   const curve = createCurve(study, model.thresholds, (index) => show(index));
   const slider = h("input", {
-    type: "range", min: 0, max: study.length - 1, step: 1, value: 0, class: "position", "aria-label": t("volume.slider"),
-    oninput: () => show(Number(slider.value)),
+    class: "position", type: "range", min: 0, max: study.length - 1, step: 1, value: 0,
+    "aria-label": t("volume.slider"), oninput: () => show(Number(slider.value)),
   });
-  const plot = h("div", { class: "plot" }, curve.element, slider);
+  const drawing = h("div", {}, curve.element);
+  const plot = h("div", { class: "plot" }, drawing, slider);
   const legend = h("p", { class: "hint" }, t("volume.curve.legend"));
   const table = h("tbody");
+  const heads = ["slice", "risk", "probability"].map((name) => h("th", { scope: "col" }, t(`volume.table.${name}`)));
   const asTable = h(
     "details",
     { class: "as-table", ontoggle: () => fillTable() },
     h("summary", {}, t("volume.table")),
-    h("table", {}, h("thead", {}, h("tr", {}, ["slice", "risk", "probability"].map((name) => h("th", { scope: "col" }, t(`volume.table.${name}`))))), table),
+    h("table", {}, h("thead", {}, h("tr", {}, heads)), table),
   );
   const stage = createStage(study);
   const top = h("ul", { class: "peaks" });
@@ -49,13 +60,13 @@ export function createVolumeView({ study, model }) {
     summary,
     study.notes.length ? notes : null,
     progress,
-    words,
+    h("div", { class: "reading" }, words, stopping),
     failure,
     refusal,
     plot,
     h("div", { class: "look" }, stage.element, tops),
     h("div", { class: "explained" }, legend, asTable),
-    h("ul", { class: "statements" }, ["single", "planes", "whole", "unlike"].map((name) => h("li", {}, t(`volume.statement.${name}`)))),
+    h("ul", { class: "statements" }, STATEMENTS.map((name) => h("li", {}, t(`volume.statement.${name}`)))),
     h("p", { class: "hint" }, t("volume.model", { name: model.model.name, version: model.model.version })),
   );
 
@@ -66,7 +77,7 @@ export function createVolumeView({ study, model }) {
   };
 
   const draw = () => {
-    drawing = null;
+    frame = null;
     const counts = counted(slices);
     const known = slices.filter(Boolean).length;
     const judged = counts.high + counts.medium + counts.low;
@@ -79,11 +90,11 @@ export function createVolumeView({ study, model }) {
     progress.hidden = !state.running;
     words.textContent = state.running ? t("volume.progress", { done: number(known), total: number(study.length) }) : "";
     words.hidden = !state.running;
+    stopping.hidden = !state.running || !stop;
     failure.hidden = !state.error;
     failure.textContent = state.error ? failureOf(state.error, known, study.length) : "";
     refusal.hidden = !refused;
-    legend.hidden = asTable.hidden = curve.element.hidden = refused;
-    curve.element.style.display = refused ? "none" : "";
+    legend.hidden = asTable.hidden = drawing.hidden = refused;
     slider.value = state.at;
     slider.setAttribute("aria-valuetext", stage.show(slices[state.at], state.at));
     if (!refused) curve.draw(slices, state.at, Math.max(280, plot.clientWidth), curveWords(counts, slices, study));
@@ -94,7 +105,11 @@ export function createVolumeView({ study, model }) {
   const drawTop = (refused) => {
     const found = peaks(slices, study);
     tops.hidden = refused || !found.length;
-    if (top.dataset.drawn !== (top.dataset.drawn = found.map((one) => one.index).join())) top.replaceChildren(...found.map((one) => h("li", {}, peakButton(one, study, () => show(one.index)))));
+    const places = found.map((one) => one.index).join();
+    if (top.dataset.places !== places) {
+      top.replaceChildren(...found.map((one) => h("li", {}, peakButton(one, study, () => show(one.index)))));
+      top.dataset.places = places; // buttons that stay keep the focus
+    }
     for (const button of top.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.index) === state.at));
     }
@@ -102,10 +117,11 @@ export function createVolumeView({ study, model }) {
 
   const fillTable = () => {
     if (!asTable.open) return;
-    table.replaceChildren(...slices.filter(Boolean).map((one) => h("tr", {}, cellsOf(one).map((content) => h("td", {}, content)))));
+    const rows = slices.filter(Boolean).map(cellsOf);
+    table.replaceChildren(...rows.map((cells) => h("tr", {}, cells.map((content) => h("td", {}, content)))));
   };
 
-  const soon = () => { drawing ??= requestAnimationFrame(draw); };
+  const soon = () => { frame ??= requestAnimationFrame(draw); };
 
   const onSlice = (slice) => {
     slices[slice.index] = slice;
@@ -123,13 +139,14 @@ export function createVolumeView({ study, model }) {
 }
 
 function titleOf({ length, plane, spacing_mm: spacing }) {
-  const places = { count: number(length), plane: t(`volume.plane.${plane ?? "unknown"}`), mm: spacing && number(spacing, 1) };
-  return t(spacing ? "volume.title_spaced" : "volume.title", places);
+  const places = { count: number(length), plane: t(`volume.plane.${plane ?? "unknown"}`) };
+  return spacing ? t("volume.title_spaced", { ...places, mm: number(spacing, 1) }) : t("volume.title", places);
 }
 
 function countsOf(counts, length) {
-  const parts = ["high", "medium", "low", "unfamiliar", "empty"].filter((name) => counts[name]);
-  return t("volume.counts", { total: number(length), parts: parts.map((name) => t(`volume.counts.${name}`, { count: number(counts[name]) })).join(", ") });
+  const kinds = ["high", "medium", "low", "unfamiliar", "empty"].filter((name) => counts[name]);
+  const parts = kinds.map((name) => t(`volume.counts.${name}`, { count: number(counts[name]) }));
+  return t("volume.counts", { total: number(length), parts: parts.join(", ") });
 }
 
 function failureOf(error, known, length) {

@@ -1,0 +1,162 @@
+"""What lies beside the models on disk: cards of versions that are not served, and the plots of a card."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Response
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, Field
+
+from ui.failures import AnalysisError
+from ui.openapi import errors
+
+CARD: Final = "model_card.json"
+SUMS: Final = "SHA256SUMS"
+#: A model's directory changes only when a version is published, but one may be taken away again.
+_CACHED: Final = {"Cache-Control": "max-age=3600"}
+_PLOT: Final = re.compile(r"^[a-z0-9_]{1,64}\.png$")
+_PNG: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_Plot = Annotated[str, PathParameter(pattern=_PLOT.pattern, description="As `plots` names it.")]
+_Version = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="A version on disk.")]
+
+
+class VersionsOnDisk(BaseModel):
+    """What `--model-directory` holds."""
+
+    versions: list[int] | None = Field(
+        description="Newest first; null where the page's server knows no such directory.",
+        examples=[[3, 2, 1]],
+    )
+
+
+class Plots(BaseModel):
+    """The plots of a version's card."""
+
+    plots: list[str] | None = Field(
+        description="Names to ask for; null where the page's server knows no model directory.",
+        examples=[["curves.png", "leave_one_source_out.png"]],
+    )
+
+
+class ModelDirectory:
+    """A versioned model directory, only ever read: `1/`, `2/`, … with card and plots in each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def versions(self) -> list[int]:
+        """Versions with a card, newest first."""
+        found = [one.parent for one in self._path.glob(f"*/{CARD}")]
+        return sorted((int(one.name) for one in found if _is_version(one.name)), reverse=True)
+
+    def card(self, version: int) -> dict[str, Any] | None:
+        """The card of a version, if there is a readable one."""
+        try:
+            card = json.loads((self._path / str(version) / CARD).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return card if isinstance(card, dict) else None
+
+    def plots(self, version: int) -> list[str]:
+        """Names of a version's plots, in order."""
+        folder = self._path / str(version)
+        sums = _sums(folder)
+        names = (one.name for one in (folder / "plots").glob("*.png") if one.is_file())
+        return sorted(
+            name
+            for name in names
+            if _PLOT.fullmatch(name) and (sums is None or f"plots/{name}" in sums)
+        )
+
+    def plot(self, version: int, name: str) -> bytes | None:
+        """A plot's file, if it is one of `plots` and is what the version was published with."""
+        if name not in self.plots(version):
+            return None
+        folder = self._path / str(version)
+        try:
+            payload = (folder / "plots" / name).read_bytes()
+        except OSError:
+            return None
+        sums = _sums(folder)
+        if sums is not None and sums[f"plots/{name}"] != hashlib.sha256(payload).hexdigest():
+            return None
+        return payload
+
+
+def add_model_directory(app: FastAPI, path: Path | None) -> None:
+    """Add the routes to an application; without a path they say that nothing is known.
+
+    Args:
+        app: to add to.
+        path: the versioned directory that the model server serves from.
+    """
+    directory = None if path is None else ModelDirectory(path)
+
+    @app.get(
+        "/api/v1/versions",
+        summary="Versions of the model on disk",
+        operation_id="read_versions",
+        response_description="The versions.",
+    )
+    def versions() -> VersionsOnDisk:
+        """Those beside the served ones too: their cards tell how the model came to be what it is."""
+        return VersionsOnDisk(versions=None if directory is None else directory.versions())
+
+    @app.get(
+        "/api/v1/versions/{number}/card",
+        summary="The card of a version on disk",
+        operation_id="read_card_on_disk",
+        response_description="The card.",
+        responses=errors(404, 422),
+    )
+    def card(number: _Version) -> dict[str, Any]:
+        """As it lies on disk, whether served or not. `/api/v1/model/{version}` gives a served one's."""
+        found = None if directory is None else directory.card(number)
+        if found is None:
+            raise AnalysisError(404, "version_not_found", f"There is no version {number} on disk.")
+        return found
+
+    @app.get(
+        "/api/v1/model/{version}/plots",
+        summary="The plots of a version's card",
+        operation_id="read_plots",
+        response_description="Their names.",
+        responses=errors(422),
+    )
+    def plots(version: _Version) -> Plots:
+        """Names of pictures that show the card's figures."""
+        return Plots(plots=None if directory is None else directory.plots(version))
+
+    @app.get(
+        "/api/v1/model/{version}/plots/{name}",
+        summary="A plot",
+        operation_id="read_plot",
+        response_class=Response,
+        response_description="A picture.",
+        responses=_PNG | errors(404, 422),
+    )
+    def plot(version: _Version, name: _Plot) -> Response:
+        """One of the pictures that `plots` names."""
+        found = None if directory is None else directory.plot(version, name)
+        if found is None:
+            raise AnalysisError(404, "plot_not_found", "There is no such plot.")
+        return Response(found, media_type="image/png", headers=_CACHED)
+
+
+def _is_version(name: str) -> bool:
+    return bool(re.fullmatch(r"[1-9][0-9]{0,17}", name))
+
+
+def _sums(folder: Path) -> dict[str, str] | None:
+    """Checksum by path inside the version, where it was published with any."""
+    try:
+        lines = (folder / SUMS).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    pairs = (line.split(maxsplit=1) for line in lines)
+    return {pair[1].strip(): pair[0] for pair in pairs if len(pair) == 2}
