@@ -17,6 +17,8 @@ base="$("${buildah[@]}" from scratch)"
 root="$("${buildah[@]}" mount "$base")"
 cp -a "$work/base/." "$root"
 ln -s /usr/bin/python3 "$root/usr/local/bin/python"
+# The official image is its own, and pip installs where it likes there.
+rm "$root"/usr/lib/python3*/EXTERNALLY-MANAGED
 # This machine may trust an authority of its own, and reach its packages through it.
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 "${buildah[@]}" config --env PATH=/usr/local/bin:/usr/bin:/bin \
