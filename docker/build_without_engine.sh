@@ -48,7 +48,7 @@ if find "$page" -iname '*tensorflow*' -not -path "$page/app/*" | grep .; then ex
 echo "ui: built, $(megabytes "$page") of which the base is $(megabytes "$root"); no TensorFlow"
 
 mkdir -p "$work/tmp"
-bwrap --ro-bind "$page" / --dev /dev --proc /proc --tmpfs /tmp --chdir /app --clearenv \
+bwrap --die-with-parent --ro-bind "$page" / --dev /dev --proc /proc --tmpfs /tmp --chdir /app --clearenv \
   --setenv PATH /venv/bin:/usr/bin:/bin --setenv HOME /tmp --setenv UI_PORT 17860 \
   --unshare-user --uid 10001 --gid 10001 --cap-drop ALL python -m ui >"$work/page" 2>&1 &
 for _ in $(seq 120); do

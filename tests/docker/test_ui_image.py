@@ -56,7 +56,17 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(image: Path, topology: Topology, free_port) -> Iterator[httpx.Client]:
     """The page in that folder, with no rights but to read, and to write /tmp."""
     port = free_port()
-    jail = [tool("bwrap"), "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    jail = [
+        tool("bwrap"),
+        "--die-with-parent",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+    ]
     jail += ["--ro-bind", str(image), INSIDE, "--tmpfs", TMP, "--chdir", f"{INSIDE}/app"]
     jail += ["--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL"]
     command = [*jail, f"{INSIDE}/venv/bin/python", "-m", "ui", "--port", str(port)]
