@@ -88,7 +88,7 @@ def _head(sheet: Sheet, words: Words, name: str) -> None:
     sheet.text(words("report.title"), 19, bold=True)
     if name:
         sheet.y += 1
-        sheet.text(f"{words('report.name')}: {name}", 11)
+        sheet.text(": ".join((words("report.name"), name)), 11)
     sheet.y += 2.5
     sheet.boxed(words("disclaimer"))
     sheet.y += 6
@@ -159,25 +159,26 @@ def _risk_bar(sheet: Sheet, words: Words, decision: Decision, thresholds: Thresh
 
 def _band(words: Words, card: dict[str, Any], risk: str) -> str:
     """What the band turned out to mean on the test split, if the card tells."""
-    band = card.get("decisions", {}).get("test", {}).get("risk", {}).get(risk, {})
-    rate = band.get("tumor_rate", {})
-    if band.get("n") is None or any(rate.get(key) is None for key in ("value", "low", "high")):
+    try:
+        band = card["decisions"]["test"]["risk"][risk]
+        rate = band["tumor_rate"]
+        return words(
+            "report.band",
+            n=words.number(band["n"]),
+            risk=words(f"risk.{risk}").lower(),
+            rate=words.percent(rate["value"]),
+            low=words.percent(rate["low"]),
+            high=words.percent(rate["high"]),
+        )
+    except (KeyError, TypeError):  # cards of other versions have other shapes
         return words("report.band_unmeasured")
-    return words(
-        "report.band",
-        n=words.number(band["n"]),
-        risk=words(f"risk.{risk}"),
-        rate=words.percent(rate["value"]),
-        low=words.percent(rate["low"]),
-        high=words.percent(rate["high"]),
-    )
 
 
 def _refusal(sheet: Sheet, words: Words, decision: Decision) -> None:
     sheet.text(words("refusal.title"), 22, bold=True)
     sheet.y += 3
     sheet.boxed(
-        f"{words('refusal.why')} {words('report.withheld')}", edge=ALARM, ground=ALARM_GROUND
+        " ".join((words("refusal.why"), words("report.withheld"))), edge=ALARM, ground=ALARM_GROUND
     )
     sheet.y += 2.5
     score = words.number(decision.ood_score, 2)

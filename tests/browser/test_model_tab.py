@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +137,42 @@ def test_the_shipped_card_is_told_in_words_tables_and_plots(
     expect(model.locator("#model-data")).to_contain_text("CC BY-NC-SA 4.0")
     for fact in (said["git_commit"], said["libraries"]["tensorflow"], said["reproduce"][0]):
         expect(model.locator("#model-origin")).to_contain_text(fact)
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_older_cards_tell_what_they_have(
+    page_server: FrontEnd, model_server: ScriptedServer, open_tab: OpenTab, version: int
+) -> None:
+    page = open_tab(page_server, "model")
+    model = page.locator("#model_tab")
+    model.get_by_label("Version", exact=True).select_option(str(version))
+    figures = model.locator("#model-figures")
+    expect(figures.locator(".tiles")).to_contain_text(
+        shown(card(version)["metrics"]["test"]["auc"])
+    )
+    expect(model.locator("#model-limits li").first).to_be_visible()
+    expect(model.get_by_text("this page cannot read")).to_have_count(0)
+    if version == 1:
+        for part in ("elsewhere", "map"):
+            expect(model.locator(f"#model-{part}")).to_contain_text("Not measured")
+
+
+def test_a_part_of_unknown_shape_leaves_the_others(
+    model_server: ScriptedServer,
+    open_tab: OpenTab,
+    free_port: Callable[[], int],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "8").mkdir()
+    odd = {"metrics": {"test": {"auc": 0.9}}, "limits": ["None known."], "leave_one_source_out": 3}
+    (tmp_path / "8" / "model_card.json").write_text(json.dumps(odd))
+    flags = ("--server", model_server.address, "--model-directory", str(tmp_path))
+    with running_front_end(free_port(), tmp_path / "log.txt", *flags) as running:
+        model = open_tab(running, "model").locator("#model_tab")
+        model.get_by_label("Version", exact=True).select_option("8")
+        expect(model.locator("#model-limits")).to_contain_text("None known.")
+        expect(model.locator("#model-figures")).to_contain_text("this page cannot read")
+        expect(model.locator("#model-elsewhere")).to_contain_text("Not measured")
 
 
 def test_plots_are_shown_and_the_card_can_be_taken_along(

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from pypdf import PdfReader
 
-from tests.browser.scans import answered, choose, picture, verdict
+from tests.browser.scans import DROP_ZONE, answered, choose, picture, verdict
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
@@ -42,8 +42,9 @@ def test_answers_of_the_session_can_be_seen_again_and_compared(
     beside = boxes[0]["y"] == boxes[1]["y"]  # type: ignore[index]
     assert beside == (width == 1440)
 
-    history.get_by_role("button", name="Clear").click()
+    history.get_by_role("button", name="Clear").press("Enter")
     expect(history).to_have_count(0)
+    expect(page.locator(DROP_ZONE)).to_be_focused()
 
 
 def test_the_session_is_bounded_and_gone_with_the_tab(

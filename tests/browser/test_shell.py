@@ -32,6 +32,21 @@ def test_the_language_can_be_switched_and_stays(
     expect(page.locator("#answer").get_by_role("alert")).to_contain_text("Die Datei ist leer.")
 
 
+def test_a_browser_that_keeps_nothing_shows_the_page_all_the_same(
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage
+) -> None:
+    page = open_page(front_end)
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage',"
+        " { get() { throw new DOMException('blocked', 'SecurityError'); } })"
+    )
+    page.reload()
+    page.get_by_label("Colours").select_option("Dark")
+    expect(page.locator("body")).to_have_class("dark")
+    page.get_by_label("Language").select_option("Deutsch")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hirntumor-Klassifikator")
+
+
 def test_the_browser_says_which_language_comes_first(
     front_end: FrontEnd, open_page: OpenPage
 ) -> None:

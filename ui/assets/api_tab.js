@@ -63,7 +63,7 @@ function errorTable({ paths }) {
   const meanings = new Map();
   for (const operation of Object.values(paths).flatMap(Object.values)) {
     for (const [status, { description }] of Object.entries(operation.responses ?? {})) {
-      if (Number(status) >= 400) meanings.set(status, (meanings.get(status) ?? new Set()).add(description));
+      if (Number(status) >= 400) meanings.set(status, (meanings.get(status) ?? new Set()).add(description.replaceAll("`", "")));
     }
   }
   const rows = [...meanings].sort().map(([status, texts]) => [status, h("span", { lang: "en" }, [...texts].join(" "))]);

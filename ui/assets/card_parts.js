@@ -3,9 +3,20 @@
 import { h } from "./dom.js";
 import { t } from "./texts.js";
 
-/** A part of the card with its heading; texts are `model.PART.title` and so on. */
-export function section(part, content) {
+/**
+ * A part of the card with its heading; texts are `model.PART.title` and so on.
+ *
+ * Cards of other times have other shapes: a part that cannot be read says so, and the others stand.
+ */
+export function section(part, read, card) {
   const id = `model-${part}`;
+  let content;
+  try {
+    content = read(card);
+  } catch (error) {
+    console.warn(`the card's part "${part}" has a shape that this page does not know`, error);
+    content = [h("p", { class: "unmeasured" }, t("model.unreadable"))];
+  }
   return h("section", { id, "aria-labelledby": `${id}-title` }, h("h3", { id: `${id}-title` }, t(`model.${part}.title`)), content);
 }
 

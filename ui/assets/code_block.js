@@ -17,7 +17,7 @@ export function codeBlock(code, name) {
     }
   };
   const block = h("div", { class: "code" },
-    h("pre", { tabindex: 0, role: "region", "aria-label": name }, h("code", {}, code)),
+    h("pre", { tabindex: 0, role: "group", "aria-label": name }, h("code", {}, code)),
     h("p", { class: "copy" }, h("button", { type: "button", "aria-label": t("api.copy_what", { name }), onclick: copy }, t("api.copy")), told));
   return block;
 }

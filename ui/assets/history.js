@@ -35,6 +35,7 @@ export function createHistory({ show, compare }) {
   clear.addEventListener("click", () => {
     entries = [];
     draw();
+    document.querySelector(".drop input").focus(); // the button is gone, and focus must be somewhere
   });
 
   return {

@@ -26,7 +26,7 @@ async function load(element) {
     const card = h("div", { class: "card" });
     const show = (version) => showCard(card, known, version);
     const answering = known.versions.find((one) => one.number === known.answers);
-    element.replaceChildren(chooser(known, first ?? answering, show), card, section("versions", sideBySide(known)));
+    element.replaceChildren(chooser(known, first ?? answering, show), card, section("versions", sideBySide, known));
     await show(first ?? answering);
   } catch (error) {
     element.replaceChildren(failure(error, () => load(element)));
@@ -49,16 +49,16 @@ async function showCard(element, known, version) {
     if (overtaken()) return;
     element.replaceChildren(
       purpose(card, version, known.answers),
-      section("figures", keyFigures(card)),
-      section("elsewhere", elsewhere(card)),
-      section("bands", bands(card)),
-      section("calibration", calibration(card)),
-      section("refusals", refusals(card)),
-      section("map", evidenceMap(card)),
-      section("data", data(card)),
-      section("limits", limits(card)),
-      section("plots", plots(pictures)),
-      section("origin", origin(card)));
+      section("figures", keyFigures, card),
+      section("elsewhere", elsewhere, card),
+      section("bands", bands, card),
+      section("calibration", calibration, card),
+      section("refusals", refusals, card),
+      section("map", evidenceMap, card),
+      section("data", data, card),
+      section("limits", limits, card),
+      section("plots", plots, pictures),
+      section("origin", origin, card));
   } catch (error) {
     if (!overtaken()) element.replaceChildren(failure(error, () => showCard(element, known, version)));
   } finally {

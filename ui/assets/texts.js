@@ -1,12 +1,14 @@
 // The page's words. All of them are in texts/LANGUAGE.json, and nowhere else.
 
+import { keep, kept } from "./preferences.js";
+
 const LANGUAGES = { en: "English", de: "Deutsch" };
 const KEY = "language";
 
 function preferred() {
   const wished = [
     new URLSearchParams(location.search).get("lang"),
-    localStorage.getItem(KEY),
+    kept(KEY),
     ...navigator.languages.map((tag) => tag.slice(0, 2)),
   ];
   return wished.find((tag) => tag in LANGUAGES) ?? "en";
@@ -42,8 +44,8 @@ export function number(value, decimals = 0) {
 /** The languages by tag, and how to change to one; the page starts anew, as its words are everywhere. */
 export const languages = LANGUAGES;
 export function changeLanguage(tag) {
-  localStorage.setItem(KEY, tag);
+  keep(KEY, tag);
   const address = new URL(location);
-  address.searchParams.delete("lang");
+  address.searchParams.set("lang", tag); // also where nothing can be kept
   location.assign(address);
 }

@@ -1,19 +1,21 @@
 // Light, dark, or as the system is.
 
+import { keep, kept } from "./preferences.js";
+
 const KEY = "theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 export const THEMES = ["system", "light", "dark"];
 
+let chosen = THEMES.includes(kept(KEY)) ? kept(KEY) : "system";
+
 /** What was chosen; "system" at first. */
-export function chosenTheme() {
-  const kept = localStorage.getItem(KEY);
-  return THEMES.includes(kept) ? kept : "system";
-}
+export const chosenTheme = () => chosen;
 
 /** Choose one of `THEMES`, for this browser. */
 export function chooseTheme(theme) {
-  localStorage.setItem(KEY, theme);
+  chosen = theme;
+  keep(KEY, theme);
   apply();
 }
 
@@ -25,7 +27,6 @@ export function keepTheme() {
 }
 
 function apply() {
-  const theme = chosenTheme();
-  const dark = theme === "dark" || (theme === "system" && system.matches);
+  const dark = chosen === "dark" || (chosen === "system" && system.matches);
   if (document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
 }
