@@ -16,6 +16,8 @@ from data.studies import Note, RefusedFile, ScanSlice, Study, StudyKind
 from data.volume import as_image, as_still, as_volume, check_slices
 from data.window import Mapping, choose_mapping
 
+#: Frames whose headers are kept, a kilobyte each, while files are collected: sixteen volumes.
+MAX_FRAMES_AT_ONCE: Final = 8192
 #: Frames of which the window of a stack is taken, and pixels of each.
 _SAMPLED: Final = 16
 _SAMPLED_PIXELS: Final = 2**16
@@ -58,6 +60,7 @@ class DicomSeries:
     def __init__(self) -> None:
         self._stacks: dict[tuple[object, ...], list[_Slide]] = {}
         self._refused: set[tuple[object, ...]] = set()
+        self._frames = 0
 
     def add(
         self, file: int, member: str | None, read: Callable[[], bytes], payload: bytes
@@ -83,6 +86,13 @@ class DicomSeries:
             return RefusedFile(file=file, member=member, error=ScanError(error.code, str(error)))
         except ScanError as error:
             return RefusedFile(file=file, member=member, error=error)
+        self._frames += len(header.frames)
+        if self._frames > MAX_FRAMES_AT_ONCE:
+            too_many = ScanError(
+                "too_many_slices",
+                f"These are more than {MAX_FRAMES_AT_ONCE} slices. Send fewer series at once.",
+            )
+            return RefusedFile(file=file, member=member, error=too_many)
         place = _Place(file, member, read)
         series = header.series or (file, member)
         for frame in header.frames:
@@ -112,12 +122,12 @@ def _read_stack(found: list[_Slide], reader: FrameReader) -> Iterator[Study | Re
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
         return
+    slices: tuple[ScanSlice, ...] = ()
     failed: dict[tuple[_Place, int], ScanError] = {}
     try:
         slices = _slices(slides, view, reader, failed)
     except ScanError as error:
         yield RefusedFile(file=first.file, member=first.member, error=error)
-        return
     for place, problem in {place: error for (place, _), error in failed.items()}.items():
         yield RefusedFile(file=place.file, member=place.member, error=problem)
     if not slices:

@@ -25,6 +25,7 @@ _JPEG_2000: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")  # loss
 _ADOBE: Final = b"\xff\xee\x00\x0eAdobe"
 #: Start of a JPEG 2000 codestream and of the segment with its size.
 _CODESTREAM: Final = b"\xff\x4f\xff\x51"
+_END_OF_IMAGE: Final = b"\xff\xd9"
 _JPEG_LS_START: Final = 0xF7
 _MAX_OFFSET: Final = 2**16
 _RLE: Final = "1.2.840.10008.1.2.5"
@@ -75,6 +76,9 @@ def _decode(frame: bytes, runner: Any, shape: tuple[int, ...]) -> NDArray:
 
     syntax, photometric = runner.transfer_syntax, runner.photometric_interpretation
     if syntax in JPEG_LS:
+        # A frame that was cut off is what keeps CharLS busy for seconds.
+        if _END_OF_IMAGE not in frame[-4:]:
+            raise ValueError("The frame is incomplete.")
         return imagecodecs.jpegls_decode(frame, out=_room(shape, _check_jpeg(frame, shape)))
     if syntax in _JPEG_2000:
         _check_jpeg_2000(frame, shape)

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dicom_codecs import COMPRESSED, NATIVE
+from data.dicom_scope import refuse_what_we_cannot_judge
+from data.dicom_values import count_of, floats_of, numbers_of, text_of, values_of
 from data.imaging import ScanError
-from data.volume import MAX_SLICE_PIXELS, MAX_SLICES, check_slices, check_spacing
+from data.volume import check_slices, check_spacing
 from data.window import LookupTable, Mapping, Window
 
 #: What comes before the pixels. Some kilobytes; two megabytes for 1000 frames that describe themselves.
@@ -30,9 +32,9 @@ _MAX_ITEMS: Final = 2**16
 _ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 #: Frames of one file, several volumes of it included.
 MAX_FRAMES: Final = 4096
-#: Bytes of an element that holds some numbers.
-_MAX_VALUE_BYTES: Final = 4096
 _MAX_TABLE_BYTES: Final = 2**17
+#: Of a compressed frame, its own header left out.
+_FRAGMENT_BYTES: Final = 8
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 #: Group 2 or 8 as the first thing in a file without preamble, little-endian or big-endian.
 _BARE: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
@@ -183,7 +185,7 @@ def read_header(payload: bytes) -> Header:
     problem: ScanError | None = None
     with quiet_pydicom():
         try:
-            return _header(parse(payload)[0])
+            return _header(parse(payload)[0], len(payload))
         except ScanError as error:
             problem = error
         except Exception:  # pydicom raises nearly anything on hostile bytes, values in the text
@@ -191,40 +193,40 @@ def read_header(payload: bytes) -> Header:
     raise problem  # outside of the handler, so that it drags no other error along
 
 
-def _header(dataset: Any) -> Header:
-    from data.dicom_scope import refuse_what_we_cannot_judge
-
-    uid = _text(dataset, "SeriesInstanceUID")
-    image_type = tuple(str(one) for one in _values(dataset, "ImageType"))
-    echo = tuple(str(one) for one in _values(dataset, "EchoNumbers"))
-    rows, columns = _count(dataset, "Rows", 0), _count(dataset, "Columns", 0)
+def _header(dataset: Any, file_bytes: int) -> Header:
+    uid = text_of(dataset, "SeriesInstanceUID")
+    image_type = tuple(str(one) for one in values_of(dataset, "ImageType"))
+    echo = tuple(str(one) for one in values_of(dataset, "EchoNumbers"))
+    rows, columns = count_of(dataset, "Rows", 0), count_of(dataset, "Columns", 0)
     try:
         refuse_what_we_cannot_judge(
-            sop_class=_text(dataset, "SOPClassUID")
-            or _text(dataset.file_meta, "MediaStorageSOPClassUID"),
-            modality=_text(dataset, "Modality"),
-            body_part=_text(dataset, "BodyPartExamined"),
+            sop_class=text_of(dataset, "SOPClassUID")
+            or text_of(dataset.file_meta, "MediaStorageSOPClassUID"),
+            modality=text_of(dataset, "Modality"),
+            body_part=text_of(dataset, "BodyPartExamined"),
             image_type=image_type,
         )
     except ScanError as error:
         raise RefusedSeries(error, (uid, error.code) if uid else None) from None
     if not rows or not columns:
         raise ScanError("no_image", "The file holds no image. Send the images of the scan.")
-    photometric = _text(dataset, "PhotometricInterpretation")
-    samples = _count(dataset, "SamplesPerPixel", 1)
-    if _count(dataset, "BitsAllocated", 0) not in (8, 16, 32) or samples not in (1, 3):
+    photometric = text_of(dataset, "PhotometricInterpretation")
+    samples = count_of(dataset, "SamplesPerPixel", 1)
+    if count_of(dataset, "BitsAllocated", 0) not in (8, 16, 32) or samples not in (1, 3):
         raise ScanError(
             "unsupported_pixels",
             "The pixels of the file are no plain grey values or colours. Export it as an image.",
         )
-    count = _count(dataset, "NumberOfFrames", 1)
+    count = count_of(dataset, "NumberOfFrames", 1)
     check_slices(1, rows, columns)
-    if count > MAX_FRAMES or rows * columns * count > MAX_SLICE_PIXELS * MAX_SLICES:
-        check_slices(MAX_SLICES + 1, rows, columns)
+    if count > MAX_FRAMES:
+        check_slices(count, rows, columns)
+    if count > 1 and count * _least_bytes(dataset, rows * columns) > file_bytes:
+        raise ScanError("corrupt", "The file holds fewer frames than it says. Export it again.")
     frames = tuple(_frame(dataset, index) for index in range(count))
     return Header(
-        series=(uid, rows, columns, photometric, image_type, echo) if uid else None,
-        number=int(_floats(dataset, "InstanceNumber", 1, default=0.0)[0]),
+        series=(uid, rows, columns, photometric, samples, image_type, echo) if uid else None,
+        number=int(floats_of(dataset, "InstanceNumber", 1, default=0.0)[0]),
         rows=rows,
         columns=columns,
         frames=frames,
@@ -232,6 +234,13 @@ def _header(dataset: Any) -> Header:
         inverted=photometric == "MONOCHROME1",
         padding=_padding(dataset),
     )
+
+
+def _least_bytes(dataset: Any, pixels: int) -> int:
+    """That a frame takes in the file, at least; YBR may share colours between neighbours."""
+    if dataset.file_meta.TransferSyntaxUID in NATIVE:
+        return pixels * count_of(dataset, "BitsAllocated", 8) // 8
+    return _FRAGMENT_BYTES
 
 
 def _frame(dataset: Any, index: int) -> Frame:
@@ -245,13 +254,13 @@ def _frame(dataset: Any, index: int) -> Frame:
                 return items[0]
         return dataset
 
-    position = _numbers(group("PlanePositionSequence"), "ImagePositionPatient", 3)
+    position = numbers_of(group("PlanePositionSequence"), "ImagePositionPatient", 3)
     scale = group("PixelValueTransformationSequence")
-    slope = float(_floats(scale, "RescaleSlope", 1, default=1.0)[0]) or 1.0
+    slope = float(floats_of(scale, "RescaleSlope", 1, default=1.0)[0]) or 1.0
     measures = group("PixelMeasuresSequence")
-    spacing = _numbers(measures, "PixelSpacing", 2)
+    spacing = numbers_of(measures, "PixelSpacing", 2)
     if spacing is None:
-        spacing = _floats(dataset, "PixelAspectRatio", 2, default=1.0)
+        spacing = floats_of(dataset, "PixelAspectRatio", 2, default=1.0)
     check_spacing(float(spacing[0]), float(spacing[1]))
     return Frame(
         index=index,
@@ -259,13 +268,13 @@ def _frame(dataset: Any, index: int) -> Frame:
         directions=_directions(group("PlaneOrientationSequence")),
         spacing=(float(spacing[0]), float(spacing[1])),
         slope=slope,
-        intercept=float(_floats(scale, "RescaleIntercept", 1, default=0.0)[0]),
+        intercept=float(floats_of(scale, "RescaleIntercept", 1, default=0.0)[0]),
         mapping=_mapping(group("FrameVOILUTSequence")),
     )
 
 
 def _directions(dataset: Any) -> NDArray[np.float64] | None:
-    cosines = _numbers(dataset, "ImageOrientationPatient", 6)
+    cosines = numbers_of(dataset, "ImageOrientationPatient", 6)
     if cosines is None:
         return None
     pair = cosines.reshape(2, 3)
@@ -280,10 +289,10 @@ def _mapping(dataset: Any) -> Mapping | None:
     tables = dataset.get("VOILUTSequence")
     if tables and (table := _lookup_table(dataset, tables[0])):
         return table
-    centre, width = _numbers(dataset, "WindowCenter"), _numbers(dataset, "WindowWidth")
+    centre, width = numbers_of(dataset, "WindowCenter"), numbers_of(dataset, "WindowWidth")
     if centre is None or width is None or not 0 < width[0] < np.inf:
         return None
-    function = _text(dataset, "VOILUTFunction")
+    function = text_of(dataset, "VOILUTFunction")
     middle, half = float(centre[0]), float(width[0]) / 2
     if function in ("", "LINEAR"):  # by the standard half a value off, and a value narrower
         middle, half = middle - 0.5, max(half - 0.5, 1e-3)
@@ -293,7 +302,7 @@ def _mapping(dataset: Any) -> Mapping | None:
 def _lookup_table(dataset: Any, item: Any) -> LookupTable | None:
     from pydicom.pixels import apply_voi
 
-    descriptor = _numbers(item, "LUTDescriptor", 3)
+    descriptor = numbers_of(item, "LUTDescriptor", 3)
     data = item.get_item("LUTData")
     if descriptor is None or data is None or len(data.value) > _MAX_TABLE_BYTES:
         return None
@@ -306,56 +315,13 @@ def _lookup_table(dataset: Any, item: Any) -> LookupTable | None:
 
 
 def _padding(dataset: Any) -> int | None:
-    value = _numbers(dataset, "PixelPaddingValue", 1)
+    value = numbers_of(dataset, "PixelPaddingValue", 1)
     return None if value is None else int(value[0])
 
 
 def _gap(dataset: Any) -> float | None:
-    value = _numbers(dataset, "SpacingBetweenSlices", 1)
+    value = numbers_of(dataset, "SpacingBetweenSlices", 1)
     return None if value is None or not value[0] > 0 else float(value[0])
-
-
-def _values(dataset: Any, keyword: str) -> list[Any]:
-    """All values of an element; none if it is absent, overlong or cannot be read."""
-    raw = dataset.get_item(keyword)
-    if raw is None or (isinstance(raw.value, bytes) and len(raw.value) > _MAX_VALUE_BYTES):
-        return []
-    try:
-        value = dataset[keyword].value
-    except Exception:  # values that are none of their kind
-        return []
-    if value is None or value == "":
-        return []
-    return [value] if isinstance(value, str | int | float) else list(value)
-
-
-def _text(dataset: Any, keyword: str) -> str:
-    return str(next(iter(_values(dataset, keyword)), "")).strip().upper()
-
-
-def _numbers(
-    dataset: Any,
-    keyword: str,
-    count: int | None = None,
-) -> NDArray[np.float64] | None:
-    """Finite numbers, exactly `count` of them, or at least one; None otherwise."""
-    try:
-        numbers = np.array([float(one) for one in _values(dataset, keyword)])
-    except (TypeError, ValueError):
-        return None
-    fits = len(numbers) == count if count else len(numbers) > 0
-    return numbers if fits and np.isfinite(numbers).all() else None
-
-
-def _floats(dataset: Any, keyword: str, count: int, *, default: float) -> NDArray[np.float64]:
-    numbers = _numbers(dataset, keyword, count)
-    return np.full(count, default) if numbers is None else numbers
-
-
-def _count(dataset: Any, keyword: str, default: int) -> int:
-    """A whole number above 0; `default` where there is none."""
-    number = int(_floats(dataset, keyword, 1, default=float(default))[0])
-    return number if number > 0 else default
 
 
 def unsupported_compression() -> ScanError:

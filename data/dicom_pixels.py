@@ -88,9 +88,12 @@ def _open(payload: bytes) -> Any:
 
 
 def _values(pixels: NDArray, frame: Frame, padding: int | None) -> NDArray[np.float32]:
-    values = pixels.astype(np.float64) * frame.slope + frame.intercept
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
+    # Single precision holds 16 bits exactly.
+    values: NDArray = pixels.astype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values *= frame.slope
+        values += frame.intercept
+        single: NDArray[np.float32] = values.astype(np.float32, copy=False)
     single[~np.isfinite(single)] = np.nan
     if padding is not None:
         single[pixels == padding] = np.nan

@@ -16,6 +16,8 @@ from data.window import blank
 MAX_SLICES: Final = 512
 #: Pixels of one slice: a screen's worth of a secondary capture; scanners stay below 1024 × 1024.
 MAX_SLICE_PIXELS: Final = 4096 * 4096
+#: Voxels of one volume: 512 slices of 512 × 512.
+MAX_VOXELS: Final = 512**3
 #: Pixels longer than this many times their width are an error of the header.
 _MAX_ANISOTROPY: Final = 10.0
 #: Longer side that stretching pixels to squares may lead to.
@@ -36,6 +38,11 @@ def check_slices(count: int, rows: int, columns: int) -> None:
         raise ScanError(
             "too_many_slices",
             f"The volume has more than {MAX_SLICES} slices. Send thicker slices or a part of it.",
+        )
+    if count * rows * columns > MAX_VOXELS:
+        raise ScanError(
+            "too_many_pixels",
+            f"The volume has more than {MAX_VOXELS // 2**20} million voxels. Resample or crop it.",
         )
     if rows * columns > MAX_SLICE_PIXELS:
         raise ScanError(

@@ -105,6 +105,13 @@ def unknown_version(version: int) -> AnalysisError:
     )
 
 
+def stalled() -> AnalysisError:
+    """The answer to an upload that does not go on."""
+    return AnalysisError(
+        408, "upload_stalled", "The upload came too slowly, or stopped. Send the files again."
+    )
+
+
 def busy() -> AnalysisError:
     """The answer when as much is being done as this front end takes on."""
     return AnalysisError(

@@ -25,6 +25,7 @@ _RETRY: Final = {
 _MEANINGS: Final[dict[int, str]] = {
     401: "No login and no key, or wrong ones.",
     404: "The version is not served.",
+    408: "The upload stopped.",
     413: "Larger than this route takes.",
     415: "No format of scans that we know.",
     422: "The request cannot be read, holds no file, or one that cannot be used as a scan.",
@@ -38,6 +39,7 @@ _MEANINGS: Final[dict[int, str]] = {
 _EXAMPLES: Final[dict[int, tuple[str, str]]] = {
     401: ("login_needed", "This service is protected. Send name and password."),
     404: ("version_not_found", "Version 9 is not served. `/api/v1/model` lists those that are."),
+    408: ("upload_stalled", "The upload came too slowly, or stopped. Send the files again."),
     413: ("too_large", "The file is larger than 16 MB. Send a smaller export."),
     415: ("unsupported_format", "This is not a PNG, JPEG or WebP image."),
     422: ("empty", "The file is empty. Export the scan again and send that file."),
@@ -68,7 +70,7 @@ _PAGE: Final[dict[str, Any]] = {
 }
 #: Statuses by what a route does.
 ASKS_MODEL: Final = (502, 503, 504)
-TAKES_FILES: Final = (413, 422, 429)
+TAKES_FILES: Final = (408, 413, 422, 429)
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -14,7 +14,7 @@ from ui.failures import AnalysisError, refused_file
 from ui.openapi import ASKS_MODEL, TAKES_FILES, code_sample, errors, upload_form
 from ui.report import NAME, render_report
 from ui.schema import AnalysisReport
-from ui.uploads import FIELD, Form, read_form
+from ui.uploads import Form, read_form
 from ui.words import words_of
 
 _NAME: Final[dict[str, Any]] = {
@@ -81,13 +81,10 @@ def _form() -> dict[str, Any]:
     form = upload_form(many=False)
     content = form["requestBody"]["content"]["multipart/form-data"]
     content["schema"]["properties"]["name"] = _NAME
-    content["schema"]["additionalProperties"] = False
     return form
 
 
 def _name(form: Form) -> str:
-    if form.texts.keys() - {"name"}:
-        raise AnalysisError(422, "unknown_field", f"The form takes `{FIELD}` and `name` only.")
     given = form.texts.get("name", "")
     if not NAME.fullmatch(given):
         raise AnalysisError(

@@ -11,7 +11,14 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.pixels import get_encoder
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    RLELossless,
+    generate_uid,
+)
 
 from data.imaging import prepare_scan
 from data.studies import ScanFile, Study, read_studies
@@ -19,7 +26,8 @@ from data.studies import ScanFile, Study, read_studies
 AXIAL = [1, 0, 0, 0, 1, 0]
 CORONAL = [1, 0, 0, 0, 0, -1]
 SAGITTAL = [0, 1, 0, 0, 0, -1]
-#: A window that maps stored values 0 to 4080 onto 0 to 255.
+#: Windows that map stored values 0 to 255, and 0 to 4080, onto 0 to 255.
+EIGHT_BITS = {"WindowCenter": 128, "WindowWidth": 256}
 TWELVE_BITS = {"WindowCenter": 2040.5, "WindowWidth": 4081}
 
 
@@ -85,6 +93,21 @@ def dicom(
     return file.getvalue()
 
 
+def rle(pixels: np.ndarray) -> bytes:
+    """One grey frame, run-length encoded."""
+    return get_encoder(RLELossless).encode(
+        pixels.tobytes(),
+        rows=pixels.shape[0],
+        columns=pixels.shape[1],
+        samples_per_pixel=1,
+        bits_allocated=8 * pixels.dtype.itemsize,
+        bits_stored=8 * pixels.dtype.itemsize,
+        pixel_representation=0,
+        photometric_interpretation="MONOCHROME2",
+        number_of_frames=1,
+    )
+
+
 def series(scans: list[np.ndarray], *, step: float = 5.0, **elements) -> list[bytes]:
     """One file for each axial slice, from below, `step` millimetres apart."""
     uid = generate_uid()
@@ -97,9 +120,8 @@ def series(scans: list[np.ndarray], *, step: float = 5.0, **elements) -> list[by
                 "ImageOrientationPatient": AXIAL,
                 "ImagePositionPatient": [-100, -120, -40 + step * i],
                 "PixelSpacing": [1, 1],
-                "WindowCenter": 128,
-                "WindowWidth": 256,
             }
+            | EIGHT_BITS
             | elements,
         )
         for i, scan in enumerate(scans)

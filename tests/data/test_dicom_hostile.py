@@ -275,11 +275,16 @@ def test_of_many_damaged_jpeg_ls_frames_few_are_tried(scan, monkeypatch):
     monkeypatch.setattr(imagecodecs, "jpegls_decode", noted)
     frame = imagecodecs.jpegls_encode(scan)
     cut = frame[: len(frame) // 4 * 2]
+    spoilt = bytearray(frame)
+    spoilt[frame.index(b"\xff\xda") + 4] = 9  # components of the scan
     good = dicom(scan, syntax=JPEGLSLossless, frames=[frame])
-    bad = dicom(np.stack([scan] * 20), syntax=JPEGLSLossless, frames=[cut] * 20)
+    incomplete = dicom(scan, syntax=JPEGLSLossless, frames=[cut])
+    assert [type(one) for one in read(good, incomplete)] == [Study, RefusedFile]
+    assert len(tried) == 2  # the good one: for its window, then for its slice
+    bad = dicom(np.stack([scan] * 20), syntax=JPEGLSLossless, frames=[bytes(spoilt)] * 20)
     found = read(good, bad, bundled("MR_small.dcm"))
     assert [type(one) for one in found] == [Study, RefusedFile, Study]
-    assert tried.count(len(cut)) == 3
+    assert len(tried) == 2 + 2 + 3
 
 
 def test_a_prefix_and_nothing_else():

@@ -216,7 +216,8 @@ REFUSED = {
     "tiny": (lambda: nifti(NOISE[:8]), "too_small"),
     "too many slices": (lambda: nifti(NOISE, dim=[3, 64, 64, 513, 1, 1, 1, 1]), "too_many_slices"),
     "huge sides": (lambda: nifti(NOISE, dim=[3, 32767, 32767, 10, 1, 1, 1, 1]), "too_many_pixels"),
-    "huge": (lambda: nifti(NOISE, dim=[3, 4000, 4000, 500, 1, 1, 1, 1]), "too_large"),
+    "huge": (lambda: nifti(NOISE, dim=[3, 4000, 4000, 500, 1, 1, 1, 1]), "too_many_pixels"),
+    "large": (lambda: nifti(NOISE.astype(float), dim=[3, 500, 500, 500, 1, 1, 1, 1]), "too_large"),
     "sides of 10^9": (
         lambda: nifti(NOISE, second=True, dim=[3, 10**9, 10**9, 10**9, 1, 1, 1, 1]),
         "too_many_pixels",

@@ -1,5 +1,6 @@
 """Too often, too much, too many at once: each is refused in words, and nothing stays behind."""
 
+import json
 import socket
 import threading
 from base64 import b64encode
@@ -7,15 +8,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.conftest import eventually
 from tests.ui.conftest import NO_RATE, RunFrontEnd
 from tests.ui.front_end import FrontEnd
 from tests.ui.pictures import DIM, error_of, noise, picture, send
 from tests.ui.scripted_server import ScriptedServer
+from ui.admission import Budget
 from ui.limits import client_of, rate
+from ui.uploads import BodyLimit
 
 ANALYZE = "/api/v1/analyze"
 MB = 2**20
@@ -48,6 +53,54 @@ def test_many_files_have_a_limit_together(api: httpx.Client) -> None:
     assert error_of(response) == (413, "too_large")
     assert "256 MB together" in response.json()["error"]["message"]
     eventually(lambda: gauge(api, "brain_tumor_ui_upload_bytes") == 0, "nothing is held")
+
+
+def test_an_upload_that_stops_gives_its_room_back() -> None:
+    budget = Budget(1000)
+
+    async def reader(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] == "http.request":
+            assert budget.held == 10
+
+    sent = [{"type": "http.request", "body": b"x" * 10, "more_body": True}]
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        if not sent:
+            await anyio.sleep_forever()
+        return sent.pop()
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": ANALYZE, "headers": []}
+    anyio.run(BodyLimit(reader, budget, stall_s=0.05), scope, receive, send)
+    assert [one.get("status") for one in answers] == [408, None]
+    assert json.loads(answers[1]["body"])["error"]["code"] == "upload_stalled"
+    assert budget.held == 0
+
+
+def test_who_waits_for_an_answer_is_not_stalled() -> None:
+    """After its body a connection says nothing, for as long as the analysis takes."""
+    asked = []
+
+    async def reader(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        with anyio.move_on_after(0.2):
+            asked.append(await receive())
+
+    async def receive() -> Message:
+        if asked:
+            await anyio.sleep_forever()
+        asked.append({"type": "http.request", "body": b"", "more_body": False})
+        return asked[0]
+
+    async def send(message: Message) -> None:
+        pytest.fail("nothing is to be said")
+
+    scope = {"type": "http", "method": "POST", "path": ANALYZE, "headers": []}
+    anyio.run(BodyLimit(reader, Budget(1), stall_s=0.05), scope, receive, send)
+    assert len(asked) == 1
 
 
 # Memory and places
