@@ -50,7 +50,7 @@ def test_the_evidence_can_be_turned_down_by_keyboard(
     page = open_page(front_end)
     choose(page, picture(240))
     overlay = page.get_by_alt_text("Evidence map over the scan")
-    expect(overlay).to_have_css("opacity", "0.6")
+    expect(overlay).to_have_css("opacity", "0.45")
     expect(page.locator("#answer figcaption")).to_contain_text("It is not a segmentation")
     slider = page.get_by_role("slider", name="Evidence map")
     slider.press("Home")

@@ -95,12 +95,13 @@ function ticks({ length, spacing_mm: spacing }, { width }, bottom, x) {
   );
 }
 
-/** What has no figure, hatched by a quiet line along the bottom. */
+/** What has no figure: a quiet line along the bottom, half a slice to either side. */
 function gaps(slices, length, x, bottom) {
-  const step = length > 1 ? x(1) - x(0) : 8;
-  return slices
-    .filter((one) => one && !one.decision?.in_distribution)
-    .map(({ index }) => svg("rect", { class: "gap", x: x(index) - step / 2, y: bottom - 4, width: step, height: 4 }));
+  const unsaid = slices.filter((one) => one && !one.decision?.in_distribution);
+  return unsaid.map(({ index }) => {
+    const [from, to] = [x(Math.max(0, index - 0.5)), x(Math.min(length - 1, index + 0.5))];
+    return svg("rect", { class: "gap", x: from, y: bottom - 4, width: to - from, height: 4 });
+  });
 }
 
 /** The curve, broken where there is no figure, and a dot for each slice while there is room. */

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { number, t } from "./texts.js";
 import { ofHundred } from "./verdict.js";
 
-const SHOWN = 60; // per cent of the map at first: strong enough to see, thin enough to see through
+const SHOWN = 45; // per cent of the map at first: strong enough to see, thin enough to see through
 
 let last = 0; // for names that no other figure on the page has
 
