@@ -48,7 +48,7 @@ demo: $(BIN)/.installed ## model server and page on http://127.0.0.1:7860; Ctrl-
 	wait -n $$server $$page
 
 test: $(BIN)/.installed-dev ## all tests but those of docker-check
-	$(BIN)/python -m pytest --ignore=tests/docker
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore=tests/docker
 
 lint: $(BIN)/.installed-dev ## ruff and types
 	$(BIN)/ruff check .

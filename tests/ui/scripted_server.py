@@ -46,6 +46,7 @@ class ScriptedServer:
         swap_after: so many requests for answers, and the next version takes this one's place.
         hang_after: so many requests for answers, and it hangs.
         batches: how many images came with each request.
+        hung: how many requests it has sat on.
     """
 
     address: str = ""
@@ -58,6 +59,7 @@ class ScriptedServer:
     swap_after: int | None = None
     hang_after: int | None = None
     batches: list[int] = field(default_factory=list)
+    hung: int = 0
     release: threading.Event = field(default_factory=threading.Event)
 
     def reset(self) -> None:
@@ -83,6 +85,7 @@ class ScriptedServer:
             response.outputs["card"].CopyFrom(_strings([card]))
             return response
         if self.behaviour == "hangs" or self.hang_after == len(self.batches):
+            self.hung += 1
             self.release.wait(HANG_S)
         pixels = np.frombuffer(request.inputs["images"].tensor_content, np.uint8)
         probabilities = pixels.reshape(-1, *IMAGE_SHAPE).mean((1, 2, 3)) / 255
