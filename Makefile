@@ -55,7 +55,7 @@ lint: $(BIN)/.installed-dev ## ruff and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(BIN)/.installed ## ratios of throughput and cost in one run, six minutes; TFS=HOST:PORT joins a server
+bench: $(BIN)/.installed ## ratios of throughput and cost in one run, four minutes; TFS=HOST:PORT joins a server
 	$(BIN)/python -m serving bench --model-base-path $(MODELS) $(if $(TFS),--tfs $(TFS))
 	$(BIN)/python -m training bench --model-base-path $(MODELS) \
 	  $(if $(wildcard $(DATASET)/manifest.csv),--data $(DATASET))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from serving.errors import ServingError
 
 #: No single load sends more, however quick the answers are.
-MAX_REQUESTS: Final = 500_000
+MAX_REQUESTS: Final = 1_000_000
 #: After a failure, so that a server which refuses at once is not asked in a busy loop.
 _PAUSE_S: Final = 0.02
 
