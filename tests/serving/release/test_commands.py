@@ -5,12 +5,13 @@ import json
 import pytest
 
 from serving.__main__ import app
+from serving.release.commands import console
 
 
 @pytest.fixture
 def run(capsys, monkeypatch):
     """`run("versions", …)`: exit code, and what was printed."""
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console, "width", 120)
 
     def call(*arguments: object) -> tuple[int, str]:
         code = app([str(argument) for argument in arguments], result_action="return_value")
