@@ -86,6 +86,11 @@ docker-down: ## end them; the same variables
 
 docker-check: $(BIN)/.installed-dev ## check docker/ by all means that need no Docker engine
 	$(BIN)/python -m pytest tests/docker
+	@if [ "$$(id -u)" = 0 ] && command -v buildah debootstrap bwrap >/dev/null; then \
+	  docker/build_without_engine.sh; \
+	else \
+	  echo "The Dockerfiles' steps were not executed: that takes root, buildah, debootstrap and bubblewrap."; \
+	fi
 
 lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
 	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \

@@ -42,7 +42,8 @@ _SATURATION_S: Final = 5.0
 #: For one swap; verifying a candidate under load takes a while.
 _PATIENCE_S: Final = 300.0
 _LOOK_S: Final = 0.1
-#: What may be more at the end than after the first swap.
+#: What may be more in the second half than in the first. The highest of each: how much of a version that
+#: went is given back at once depends on the allocator, a quarter of all memory up or down.
 MEMORY_GROWTH: Final = 0.10
 DESCRIPTORS_GROWTH: Final = 4
 
@@ -75,7 +76,10 @@ class Soaked:
 
     def promises(self) -> list[tuple[str, str, bool]]:
         """What was promised, what was found, and whether that is kept."""
-        first, last = self.readings[0], self.readings[-1]
+        half = max(1, len(self.readings) // 2)
+        first, last = self.readings[:half], self.readings[half:]
+        memory = [max(one.resident for one in part) for part in (first, last)]
+        descriptors = [max(one.descriptors for one in part) for part in (first, last)]
         return [
             (
                 "no request fails",
@@ -90,14 +94,14 @@ class Soaked:
             ),
             (
                 "memory is flat",
-                f"{first.resident / MEGABYTE:.0f} MB after the first swap, "
-                f"{last.resident / MEGABYTE:.0f} MB at the end",
-                last.resident <= first.resident * (1 + MEMORY_GROWTH),
+                f"at most {memory[0] / MEGABYTE:.0f} MB in the first half, "
+                f"{memory[1] / MEGABYTE:.0f} MB in the second",
+                memory[1] <= memory[0] * (1 + MEMORY_GROWTH),
             ),
             (
                 "descriptors are flat",
-                f"{first.descriptors} after the first swap, {last.descriptors} at the end",
-                last.descriptors <= first.descriptors + DESCRIPTORS_GROWTH,
+                f"at most {descriptors[0]} in the first half, {descriptors[1]} in the second",
+                descriptors[1] <= descriptors[0] + DESCRIPTORS_GROWTH,
             ),
         ]
 
