@@ -1,6 +1,9 @@
-"""What kind of file something is, by its content alone, and who reads it."""
+"""From files as somebody has them to studies as the model reads them: the one way in for page and API.
 
-from collections.abc import Callable, Iterator
+What kind of file something is, its content alone tells.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from data.archive import is_archive, is_other_archive, nested_archive, read_archive
@@ -9,14 +12,29 @@ from data.dicom_header import is_dicom
 from data.imaging import ScanError, decode_scan, letterbox
 from data.nifti import is_nifti, read_nifti
 from data.quality import check_quality
-from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanSlice, Study, StudyKind
+from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanFile, ScanSlice, Study, StudyKind
 
 #: Stills of one archive; a batch of files has as many.
 MAX_STILLS: Final = 200
 
 
-class StudyReader:
-    """Reads file after file, then the DICOM series among them; see `data.studies.read_studies`."""
+def read_studies(files: Iterable[ScanFile]) -> Iterator[Study | RefusedFile]:
+    """Read files one after another; one that cannot be read yields its reason, and the rest goes on.
+
+    Stills and NIfTI volumes come in the order of the files; DICOM series, whose slices may lie anywhere
+    among them, after all else. Further files of a series that is refused as a whole yield nothing.
+
+    Args:
+        files: PNG, JPEG, WebP, DICOM, NIfTI, or ZIP archives of these; told apart by content.
+    """
+    reader = _StudyReader()
+    for number, file in enumerate(files):
+        yield from reader.read(number, file.payload)
+    yield from reader.series()
+
+
+class _StudyReader:
+    """Reads file after file, then the DICOM series among them."""
 
     def __init__(self) -> None:
         self._dicom = DicomSeries()

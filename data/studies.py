@@ -1,6 +1,5 @@
-"""From files as somebody has them to studies as the model reads them: the one way in for page and API."""
+"""What files are read as: studies, their slices, and files that are refused."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.imaging import ScanError
-from data.planes import Plane as Plane
+from data.planes import Plane
 from data.quality import Finding
 
 #: Of one medical file or archive: a series of 500 slices of 512 × 512 in 16 bits, uncompressed. Stills
@@ -105,20 +104,3 @@ class RefusedFile:
     def __post_init__(self) -> None:
         """Keep the sentence alone: frames and causes hold the file, and may quote what is in it."""
         self.error.__traceback__ = self.error.__cause__ = self.error.__context__ = None
-
-
-def read_studies(files: Iterable[ScanFile]) -> Iterator[Study | RefusedFile]:
-    """Read files one after another; one that cannot be read yields its reason, and the rest goes on.
-
-    Stills and NIfTI volumes come in the order of the files; DICOM series, whose slices may lie anywhere
-    among them, after all else. Further files of a series that is refused as a whole yield nothing.
-
-    Args:
-        files: PNG, JPEG, WebP, DICOM, NIfTI, or ZIP archives of these; told apart by content.
-    """
-    from data.reading import StudyReader
-
-    reader = StudyReader()
-    for number, file in enumerate(files):
-        yield from reader.read(number, file.payload)
-    yield from reader.series()

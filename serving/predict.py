@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanFile, Study, StudyKind, read_studies
+from data.reading import read_studies
+from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanFile, Study, StudyKind
 from serving.answers import Answer, Prediction
 from serving.client import Client
 from serving.dialogue import MAX_IMAGES

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data.imaging import ScanError
-from data.studies import RefusedFile, ScanFile, ScanSlice, Study, read_studies
+from data.reading import read_studies
+from data.studies import RefusedFile, ScanFile, ScanSlice, Study
 from serving import errors
 from serving.client import Answer, Client, Prediction, Thresholds
 from ui.failures import (

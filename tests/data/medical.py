@@ -21,7 +21,8 @@ from pydicom.uid import (
 )
 
 from data.imaging import prepare_scan
-from data.studies import ScanFile, Study, read_studies
+from data.reading import read_studies
+from data.studies import ScanFile, Study
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 CORONAL = [1, 0, 0, 0, 0, -1]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from data import archive
-from data.reading import MAX_STILLS
-from data.studies import RefusedFile, ScanFile, Study, StudyKind, read_studies
+from data.reading import MAX_STILLS, read_studies
+from data.studies import RefusedFile, ScanFile, Study, StudyKind
 from tests.data.medical import (
     bundled,
     dicom,
@@ -294,7 +294,8 @@ def test_members_are_read_one_by_one(tmp_path):
     path.write_bytes(payload)
     script = (
         "import resource, sys\n"
-        "from data.studies import ScanFile, read_studies\n"
+        "from data.reading import read_studies\n"
+        "from data.studies import ScanFile\n"
         "import pydicom, nibabel\n"
         "payload = open(sys.argv[1], 'rb').read()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

@@ -21,7 +21,8 @@ from pydicom.uid import (
 )
 
 from data.dicom_header import MAX_HEADER_BYTES
-from data.studies import RefusedFile, ScanFile, Study, read_studies
+from data.reading import read_studies
+from data.studies import RefusedFile, ScanFile, Study
 from tests.data.medical import bundled, dicom, grey, packed, read, read_study, refusal, series
 
 NAME = "Mustermann"
@@ -234,7 +235,8 @@ def test_memory_stays_bounded(scan, kind, tmp_path):
     bomb.write_bytes(BOMBS[kind](scan))
     script = (
         "import resource, sys\n"
-        "from data.studies import ScanFile, read_studies\n"
+        "from data.reading import read_studies\n"
+        "from data.studies import ScanFile\n"
         "payload = open(sys.argv[1], 'rb').read()\n"
         "list(read_studies([ScanFile('x', open(sys.argv[2], 'rb').read())]))\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

@@ -17,7 +17,8 @@ from PIL import Image
 
 from data.nifti import MAX_VOLUME_BYTES
 from data.planes import Plane
-from data.studies import RefusedFile, ScanFile, Study, StudyKind, read_studies
+from data.reading import read_studies
+from data.studies import RefusedFile, ScanFile, Study, StudyKind
 from tests.data.medical import (
     bundled_nifti,
     grey,
@@ -341,7 +342,8 @@ def test_a_volume_in_an_archive_is_read(scans):
 def test_medical_packages_are_imported_when_a_file_needs_them(tmp_path, samples):
     script = (
         "import sys\n"
-        "from data.studies import ScanFile, read_studies\n"
+        "from data.reading import read_studies\n"
+        "from data.studies import ScanFile\n"
         "found = list(read_studies([ScanFile('x', open(sys.argv[1], 'rb').read())]))\n"
         "heavy = {'pydicom', 'nibabel', 'imagecodecs', 'tensorflow', 'gradio'} & set(sys.modules)\n"
         "print(len(found), heavy or 'none')\n"

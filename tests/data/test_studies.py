@@ -7,13 +7,13 @@ import pytest
 
 from data.imaging import MAX_FILE_BYTES, ScanError
 from data.quality import Severity
+from data.reading import read_studies
 from data.studies import (
     MAX_STUDY_BYTES,
     RefusedFile,
     ScanFile,
     Study,
     StudyKind,
-    read_studies,
 )
 from tests.data.medical import (
     bundled,

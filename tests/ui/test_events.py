@@ -143,8 +143,11 @@ def test_no_event_skips_the_queue(api: httpx.Client) -> None:
         assert api.post(f"/gradio_api/{path}", json=body).status_code == 404
 
 
-def test_no_scan_stays_in_memory(front_end: FrontEnd, ask: Ask) -> None:
-    """Gradio keeps what each session sent last, for an hour: ten sessions of 12 MB would show."""
+def test_no_scan_stays_in_memory(front_end: FrontEnd) -> None:
+    """Gradio keeps what each session sent last, for an hour: twenty times 12 MB and more would show.
+
+    What freed memory the allocator keeps levels off within some requests, hence those before.
+    """
 
     def resident() -> float:
         lines = front_end.http.get("/metrics").text.splitlines()
@@ -153,10 +156,10 @@ def test_no_scan_stays_in_memory(front_end: FrontEnd, ask: Ask) -> None:
 
     image = base64(noise(1700))
     assert len(image) > 11 * MB
-    for _ in range(3):
-        ask("/analyze", image=image)
-    before = resident()
-    for n in range(10):
+    before = 0.0
+    for n in range(30):
+        if n == 10:
+            before = resident()
         asked = front_end.http.post(
             "/gradio_api/queue/join",
             json={"data": [image, False], "fn_index": 0, "session_hash": f"s{n}"},
@@ -166,7 +169,7 @@ def test_no_scan_stays_in_memory(front_end: FrontEnd, ask: Ask) -> None:
         assert '"msg":"process_completed"' in told
         assert '"success":true' in told
         assert asked.status_code == 200
-    assert resident() - before < 50 * MB
+    assert resident() - before < 120 * MB
     held = "brain_tumor_ui_upload_bytes 0.0"
     eventually(lambda: held in front_end.http.get("/metrics").text, "nothing is held")
 
