@@ -2,6 +2,7 @@
 
 import { report } from "./api.js";
 import { h } from "./dom.js";
+import { save } from "./saving.js";
 import { language, percent, t } from "./texts.js";
 import { confidence, verdict } from "./verdict.js";
 
@@ -65,10 +66,4 @@ async function copy(text) {
     if (!done) return t("action.not_copied");
   }
   return t("action.copied");
-}
-
-function save(blob, name) {
-  const address = URL.createObjectURL(blob);
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // the download reads it a little later
 }

@@ -1,5 +1,7 @@
 // Links that open the page on one of its tabs: `?tab=model` is where a report says that the card is.
 
+import { tabOf } from "./tabs.js";
+
 const TABS = ["model", "api"];
 
 /** Open the tab that the address asks for, as soon as Gradio has drawn it. */
@@ -7,7 +9,7 @@ export function openAskedTab() {
   const asked = new URLSearchParams(location.search).get("tab");
   if (!TABS.includes(asked)) return;
   const open = () => {
-    const tab = document.querySelector(`#tabs [role=tab][data-tab-id=${asked}]`);
+    const tab = tabOf(asked);
     tab?.click();
     return Boolean(tab);
   };

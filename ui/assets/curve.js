@@ -1,18 +1,12 @@
-// The risk along a volume as a drawing: one height for each third of the risk bar, so that both thresholds
-// show wherever they lie; a gap where a slice is empty or unlike the scans that the model knows.
+// The risk along a volume as a drawing, as high as on the risk bar far along; a gap where a slice is empty or unlike the scans that the model knows.
 
 import { svg } from "./dom.js";
+import { position } from "./risk_bar.js";
 import { number, percent, t } from "./texts.js";
 
 const HEIGHT = 220;
 const MARGIN = { left: 58, right: 26, top: 10, bottom: 42 };
 const NEAREST_TICKS = 52; // pixels between numbers on the axis
-
-/** How far up a probability lies, 0..1: each band of risk is a third, as on the risk bar. */
-export function heightOf(probability, { low, high }) {
-  const [from, to, third] = probability < low ? [0, low, 0] : probability < high ? [low, high, 1] : [high, 1, 2];
-  return (third + (probability - from) / (to - from || 1)) / 3;
-}
 
 /**
  * The curve of a volume, without a slice to begin with.
@@ -40,7 +34,7 @@ export function createCurve(study, thresholds, onPoint) {
     plot = { left: MARGIN.left, width: Math.max(1, width - MARGIN.left - MARGIN.right) };
     const bottom = HEIGHT - MARGIN.bottom;
     const x = (index) => plot.left + (study.length > 1 ? index / (study.length - 1) : 0.5) * plot.width;
-    const y = (probability) => bottom - heightOf(probability, thresholds) * (bottom - MARGIN.top);
+    const y = (probability) => bottom - position(probability, thresholds) * (bottom - MARGIN.top);
     element.setAttribute("width", width);
     element.setAttribute("aria-label", words);
     element.replaceChildren(
@@ -49,7 +43,7 @@ export function createCurve(study, thresholds, onPoint) {
       ...gaps(slices, study.length, x, bottom),
       ...lines(slices, study.length, x, y),
       ...names(plot, y, thresholds),
-      ...position(slices[at], x(at), y, bottom),
+      ...marker(slices[at], x(at), y, bottom),
     );
   };
   return { element, draw };
@@ -119,7 +113,7 @@ function lines(slices, length, x, y) {
   return [...paths, ...dots];
 }
 
-function position(slice, x, y, bottom) {
+function marker(slice, x, y, bottom) {
   const line = svg("line", { class: "at", x1: x, x2: x, y1: MARGIN.top, y2: bottom });
   const decision = slice?.decision;
   if (!decision?.in_distribution) return [line];

@@ -20,8 +20,9 @@ export function createDetail({ open, listed }) {
   let running = true;
   const title = h("h2", { id: "detail-title" });
   const place = h("p", { class: "hint" });
+  const answered = () => listed().filter((row) => row.slices.length);
   const step = (by) => {
-    const rows = listed().filter((row) => row.slices.length);
+    const rows = answered();
     const next = rows[rows.indexOf(shown) + by];
     if (next) show(next);
   };
@@ -48,7 +49,7 @@ export function createDetail({ open, listed }) {
 
   const show = (row) => {
     shown = row;
-    const rows = listed().filter((one) => one.slices.length);
+    const rows = answered();
     const at = rows.indexOf(row);
     title.textContent = namesOf(row).name;
     place.textContent = t("many.detail.place", { place: at + 1, total: rows.length });

@@ -1,7 +1,5 @@
 // The answers of a run as files, made in the browser: the names of the scans never left it.
 
-import { h } from "./dom.js";
-
 const COLUMNS = [
   "file", "member", "kind", "plane", "slice", "slices", "empty", "label", "probability", "risk", "in_distribution",
   "ood_score", "warnings", "error_code", "error", "model", "version", "threshold_low", "threshold_label",
@@ -45,13 +43,6 @@ export function jsonOf(rows, disclaimer) {
     null,
     1,
   );
-}
-
-/** Hand a text to the browser as a file to keep. */
-export function save(name, text, type) {
-  const address = URL.createObjectURL(new Blob([text], { type }));
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // the browser may still be reading it
 }
 
 function resultOf(row, study, first) {

@@ -3,9 +3,10 @@
 import { analyseAll } from "./analyse_all.js";
 import { createDetail } from "./detail.js";
 import { h } from "./dom.js";
-import { csvOf, jsonOf, save } from "./downloads.js";
+import { csvOf, jsonOf } from "./downloads.js";
 import { isStill } from "./parcels.js";
 import { groupOf, isComplete, Rows } from "./rows.js";
+import { save } from "./saving.js";
 import { createTable } from "./table.js";
 import { number, percent, t } from "./texts.js";
 
@@ -174,8 +175,10 @@ export function createManyView({ files, open, stop = null }) {
   const download = (form) => {
     const name = `${t("many.download.name")}-${new Date().toISOString().slice(0, 10)}.${form}`;
     const disclaimer = rows.models[0]?.disclaimer ?? t("disclaimer");
-    if (form === "csv") save(name, csvOf(rows, disclaimer), "text/csv;charset=utf-8");
-    else save(name, jsonOf(rows, disclaimer), "application/json");
+    const [text, type] = form === "csv"
+      ? [csvOf(rows, disclaimer), "text/csv;charset=utf-8"]
+      : [jsonOf(rows, disclaimer), "application/json"];
+    save(new Blob([text], { type }), name);
   };
 
   draw();

@@ -1,6 +1,7 @@
 // Which versions there are, what the model server makes of them, and where their cards are.
 
 import { get } from "./api.js";
+import { servedCard } from "./cards.js";
 
 /**
  * All versions, newest first.
@@ -23,7 +24,7 @@ export const hasCard = (version) => version.state === "AVAILABLE" || version.onD
 
 /** The card of a version that has one. */
 export const cardOf = (version) =>
-  get(version.state === "AVAILABLE" ? `api/v1/model/${version.number}` : `api/v1/versions/${version.number}/card`);
+  version.state === "AVAILABLE" ? servedCard(version.number) : get(`api/v1/versions/${version.number}/card`);
 
 /** Addresses of the card's plots by name; null where the page's server does not know where models lie. */
 export async function plotsOf(version) {

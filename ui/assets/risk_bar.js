@@ -5,6 +5,12 @@ import { percent, t } from "./texts.js";
 
 export const RISKS = ["low", "medium", "high"];
 
+/** How far along a probability lies, 0..1, where each band has a third: both thresholds show wherever they lie. */
+export function position(probability, { low, high }) {
+  const [from, to, band] = probability < low ? [0, low, 0] : probability < high ? [low, high, 1] : [high, 1, 2];
+  return (band + (probability - from) / (to - from || 1)) / 3;
+}
+
 /**
  * A bar of three zones of equal width, the thresholds between them, a marker at the probability.
  *
@@ -12,7 +18,7 @@ export const RISKS = ["low", "medium", "high"];
  */
 export function riskBar({ probability, risk }, thresholds) {
   const { low, high } = thresholds;
-  const left = position(probability, low, high).toFixed(1);
+  const left = (100 * position(probability, thresholds)).toFixed(1);
   const said = t("risk.spoken", {
     risk: t(`risk.${risk}`).toLowerCase(), share: percent(probability), low: percent(low), high: percent(high),
   });
@@ -29,11 +35,4 @@ export function riskBar({ probability, risk }, thresholds) {
       tick(0, t("percent", { value: 0 })), tick(33.3, percent(low)), tick(66.7, percent(high)),
       tick(100, t("percent", { value: 100 }))),
   );
-}
-
-function position(probability, low, high) {
-  const within = (from, to) => (to > from ? (probability - from) / (to - from) : 0);
-  if (probability < low) return (100 / 3) * within(0, low);
-  if (probability < high) return (100 / 3) * (1 + within(low, high));
-  return (100 / 3) * (2 + within(high, 1));
 }

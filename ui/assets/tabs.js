@@ -24,9 +24,12 @@ export function nameTabs() {
   name();
 }
 
+/** A tab's button; null until Gradio has drawn it. */
+export const tabOf = (name) => document.querySelector(`#tabs [role=tab][data-tab-id=${name}]`);
+
 /** Open a tab as if it had been clicked. */
 export function openTab(name) {
-  document.querySelector(`#tabs [role=tab][data-tab-id=${name}]`)?.click();
+  tabOf(name)?.click();
   document.querySelector("#tabs").scrollIntoView();
 }
 
