@@ -14,12 +14,11 @@ from data.imaging import ScanError
 from data.planes import View, view_of
 from data.studies import Note, RefusedFile, ScanSlice, Study, StudyKind
 from data.volume import as_image, as_still, as_volume, check_slices
-from data.window import Mapping, choose_mapping
+from data.window import Mapping, choose_mapping, sampled
 
 #: Frames whose headers are kept, a kilobyte each, while files are collected: sixteen volumes.
 MAX_FRAMES_AT_ONCE: Final = 8192
-#: Frames of which the window of a stack is taken, and pixels of each.
-_SAMPLED: Final = 16
+#: Pixels of each frame of which the window of a stack is taken.
 _SAMPLED_PIXELS: Final = 2**16
 #: Frames closer than this lie at one position, in millimetres.
 _SAME_MM: Final = 0.01
@@ -202,8 +201,7 @@ def _slices(
 
 def _mapping(slides: list[_Slide], pixels: Callable[[_Slide], NDArray | None]) -> Mapping | None:
     """One way to grey levels for the whole stack; None for colours, which have theirs."""
-    chosen = np.unique(np.linspace(0, len(slides) - 1, _SAMPLED).astype(int))
-    samples = [values for i in chosen if (values := pixels(slides[i])) is not None]
+    samples = [values for i in sampled(len(slides)) if (values := pixels(slides[i])) is not None]
     if not samples:  # damaged ones; any other will do
         rest = (pixels(slide) for slide in slides)
         samples = [values for values in rest if values is not None][:1]

@@ -19,7 +19,7 @@ from data.imaging import ScanError
 from data.planes import PLANES, Plane, View, view_of
 from data.studies import Note, ScanSlice
 from data.volume import as_image, as_still, as_volume, check_slices, check_spacing
-from data.window import Mapping, choose_mapping
+from data.window import Mapping, choose_mapping, sampled
 
 #: Bytes of one volume: 512 × 512 × 256 voxels of four bytes, finer than any clinical scan of a head.
 MAX_VOLUME_BYTES: Final = 512 * 512 * 256 * 4
@@ -28,8 +28,6 @@ _CHUNK: Final = 2**16
 _HEADER_BYTES: Final = 540
 #: Names of number types that hold one real value a voxel.
 _NUMBERS: Final = frozenset("iuf")
-#: Slices of which the window of a volume is taken.
-_SAMPLED: Final = 16
 #: Slices thicker than twice the pixels show best as they were scanned, whatever the plane.
 _THICK: Final = 2.0
 _MM: Final = {1: 1000.0, 3: 0.001}  # metres, micrometres
@@ -123,8 +121,8 @@ class _Head:
 def _sliced(head: _Head, voxels: NDArray) -> NiftiVolume:
     stack = np.moveaxis(voxels, head.axis, 0)
     stack = stack[::-1] if head.backwards else stack
-    chosen = np.unique(np.linspace(0, len(stack) - 1, _SAMPLED).astype(int))
-    mapping = choose_mapping([], np.stack([_values(head, stack[i]) for i in chosen]))
+    samples = np.stack([_values(head, stack[i]) for i in sampled(len(stack))])
+    mapping = choose_mapping([], samples)
     images = _images(head, stack, mapping)
     notes: tuple[Note, ...] = ()
     if head.volumes > 1:

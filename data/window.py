@@ -24,6 +24,10 @@ _OUTLIERS: Final = 99.9
 _WHITE: Final = 99.5
 
 
+#: Slices of which the window of a volume is taken.
+_SAMPLED: Final = 16
+
+
 class Mapping(Protocol):
     """Values to levels."""
 
@@ -70,6 +74,11 @@ class LookupTable:
         known = np.isfinite(values)
         entry = np.clip(np.where(known, values, 0) - self.first, 0, len(self.table) - 1)
         return np.where(known, self.table[entry.astype(np.intp)], np.uint8(0))
+
+
+def sampled(length: int) -> NDArray[np.intp]:
+    """Which slices of a volume to take its window of: some, evenly spread, both ends among them."""
+    return np.unique(np.linspace(0, length - 1, _SAMPLED).astype(np.intp))
 
 
 def robust_window(values: NDArray[np.float32]) -> Window:

@@ -77,10 +77,11 @@ def _answer_stills(
 def _answer_volume(client: Client, row: Row, study: Study, settings: PredictSettings) -> None:
     shown = [i for i, one in enumerate(study.slices) if not one.empty]
     answer = _ask(client, [study.slices[i].image for i in shown], settings)
-    slices: list[Row] = [{"slice": i + 1, "empty": True} for i in range(len(study.slices))]
-    for i, one in zip(shown, answer.predictions, strict=True):
-        slices[i] = {"slice": i + 1} | _fields(one)
     answers = dict(zip(shown, answer.predictions, strict=True))
+    slices = [
+        {"slice": i + 1} | (_fields(answers[i]) if i in answers else {"empty": True})
+        for i in range(len(study.slices))
+    ]
     row |= {
         "plane": study.plane,
         "spacing_mm": study.spacing_mm,
