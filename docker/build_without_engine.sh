@@ -47,7 +47,6 @@ page="$(build docker/ui.Dockerfile ui)"
 if find "$page" -iname '*tensorflow*' -not -path "$page/app/*" | grep .; then exit 1; fi
 echo "ui: built, $(megabytes "$page") of which the base is $(megabytes "$root"); no TensorFlow"
 
-mkdir -p "$work/tmp"
 bwrap --die-with-parent --ro-bind "$page" / --dev /dev --proc /proc --tmpfs /tmp --chdir /app --clearenv \
   --setenv PATH /venv/bin:/usr/bin:/bin --setenv HOME /tmp --setenv UI_PORT 17860 \
   --unshare-user --uid 10001 --gid 10001 --cap-drop ALL python -m ui >"$work/page" 2>&1 &
