@@ -20,9 +20,11 @@ from serving import errors
 from serving.client import Answer, Client, Prediction, Thresholds
 from ui.failures import (
     AnalysisError,
+    empty_slice,
     failed_server,
     refused_file,
     replaced_model,
+    several_slices,
     unexpected_error,
     unknown_version,
 )
@@ -68,6 +70,25 @@ class Wanted:
 
     map: bool = False
     picture: bool = False
+
+
+@dataclass(frozen=True)
+class OnlySlice:
+    """The answer to a file with a single slice.
+
+    Attributes:
+        slice: with picture and map if these were wanted.
+        decision: its own, which is there.
+        model: that answered.
+        thresholds: of that version.
+        latency_ms: where the time went.
+    """
+
+    slice: SliceResult
+    decision: Decision
+    model: ModelVersion
+    thresholds: ThresholdValues
+    latency_ms: Latency
 
 
 @dataclass
@@ -121,24 +142,32 @@ class Analyser:
         Raises:
             AnalysisError: the file, or the model server, gives no answer.
         """
-        report = self.report([ScanFile("", payload)])
-        if report.refused:
+        one = self.only(ScanFile("", payload))
+        return Analysis(
+            **one.decision.model_dump(),
+            thresholds=one.thresholds,
+            model=one.model,
+            latency_ms=one.latency_ms,
+            disclaimer=DISCLAIMER,
+        )
+
+    def only(self, file: ScanFile, wanted: Wanted | None = None) -> OnlySlice:
+        """Analyse a file that holds one image or one slice, and take the answer to it out of the report.
+
+        Raises:
+            AnalysisError: it holds none, several, or nothing but air; the model server gives no answer.
+        """
+        report = self.report([file], wanted)
+        slices = [one for study in report.results for one in study.slices]
+        if report.refused and not slices:
             refused = report.refused[0].error
             raise refused_file(ScanError(refused.code, refused.message))
-        slices = [one for study in report.results for one in study.slices]
-        decision = slices[0].decision if len(slices) == 1 else None
-        if decision is None or report.model is None or report.thresholds is None:
-            raise AnalysisError(
-                422,
-                "several_slices",
-                "The file holds more than one slice. Send one slice, or the file to /api/v1/analyze.",
-            )
-        return Analysis(
-            **decision.model_dump(),
-            thresholds=report.thresholds,
-            model=report.model,
-            latency_ms=report.latency_ms,
-            disclaimer=report.disclaimer,
+        if len(slices) != 1 or report.refused:
+            raise several_slices()
+        if slices[0].decision is None or report.model is None or report.thresholds is None:
+            raise empty_slice()
+        return OnlySlice(
+            slices[0], slices[0].decision, report.model, report.thresholds, report.latency_ms
         )
 
     def report(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> AnalysisReport:
@@ -147,11 +176,9 @@ class Analyser:
         Raises:
             AnalysisError: the model server gives no answer; files that are no scans do not raise.
         """
-        studies: list[StudyResult] = []
-        refused: list[Refusal] = []
         report = AnalysisReport(
-            results=studies,
-            refused=refused,
+            results=[],
+            refused=[],
             model=None,
             thresholds=None,
             latency_ms=Latency(prepare=0, model=0),
@@ -171,8 +198,6 @@ class Analyser:
                     report.results[event.study].slices.append(event.slice)
                 case EndEvent():
                     report.latency_ms = event.latency_ms
-        for study in report.results:
-            study.slices.sort(key=lambda one: one.index)
         return report
 
     def stream(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> Iterator[Event]:

@@ -19,11 +19,9 @@ from ui.openapi import (
     stream_content,
     upload_form,
 )
-from ui.schema import AnalysisReport, ModelStatus
+from ui.schema import MAX_VERSION, AnalysisReport, ModelStatus
 from ui.uploads import FIELD, read_files
 
-#: What a version is in the model server's protocol.
-_MAX_VERSION: Final = 2**63 - 1
 _HOST: Final = "http://HOST:7860"
 
 
@@ -84,7 +82,7 @@ def add_api_v1(app: FastAPI, analyser: Analyser, admission: Admission) -> None:
     )
     def card(
         version: Annotated[
-            int, Path(ge=1, le=_MAX_VERSION, description="A version, as `/api/v1/model` lists it.")
+            int, Path(ge=1, le=MAX_VERSION, description="A version, as `/api/v1/model` lists it.")
         ],
     ) -> dict[str, Any]:
         """What the version was trained on, how well it does, where its limits lie."""

@@ -25,13 +25,14 @@ from ui.limits_route import add_limits
 from ui.metrics import Measured, Metrics
 from ui.model_routes import add_model_directory
 from ui.openapi import describe, errors
-from ui.page import ASSETS, TEXTS, build_page, page_options
+from ui.page import ASSETS, build_page, page_options
 from ui.parcels import Parcels
 from ui.report_routes import add_report
 from ui.sample_routes import add_sample_routes
 from ui.schema import DISCLAIMER
 from ui.settings import Settings
 from ui.uploads import BodyLimit
+from ui.words import TEXTS
 
 _DESCRIPTION: Final = (
     f"Send scans, a still up to {MAX_FILE_BYTES // 2**20} MB, and get the model's answer. Files are read in "

@@ -96,6 +96,22 @@ def replaced_model() -> AnalysisError:
     )
 
 
+def several_slices() -> AnalysisError:
+    """The answer to a file with several slices where one is asked for."""
+    return AnalysisError(
+        422,
+        "several_slices",
+        "The file holds more than one slice. Send one slice, or the file to /api/v1/analyze.",
+    )
+
+
+def empty_slice() -> AnalysisError:
+    """The answer to a slice that nobody asks a model about."""
+    return AnalysisError(
+        422, "empty_slice", "The slice shows nothing but air. There is nothing to report on."
+    )
+
+
 def unknown_version(version: int) -> AnalysisError:
     """The answer to a question about a version that is not served."""
     return AnalysisError(

@@ -10,11 +10,13 @@ from fastapi import FastAPI, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
+from serving.release.digest import stated
+from serving.versions import is_version_name
 from ui.failures import AnalysisError
 from ui.openapi import errors
+from ui.schema import MAX_VERSION
 
 CARD: Final = "model_card.json"
-SUMS: Final = "SHA256SUMS"
 #: A model's directory changes only when a version is published, but one may be taken away again.
 _CACHED: Final = {"Cache-Control": "max-age=3600"}
 _PLOT: Final = re.compile(r"^[a-z0-9_]{1,64}\.png$")
@@ -22,7 +24,7 @@ _PNG: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
 _Plot = Annotated[str, PathParameter(pattern=_PLOT.pattern, description="As `plots` names it.")]
-_Version = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="A version on disk.")]
+_Version = Annotated[int, PathParameter(ge=1, le=MAX_VERSION, description="A version on disk.")]
 
 
 class VersionsOnDisk(BaseModel):
@@ -52,7 +54,7 @@ class ModelDirectory:
     def versions(self) -> list[int]:
         """Versions with a card, newest first."""
         found = [one.parent for one in self._path.glob(f"*/{CARD}")]
-        return sorted((int(one.name) for one in found if _is_version(one.name)), reverse=True)
+        return sorted((int(one.name) for one in found if is_version_name(one.name)), reverse=True)
 
     def card(self, version: int) -> dict[str, Any] | None:
         """The card of a version, if there is a readable one."""
@@ -65,7 +67,7 @@ class ModelDirectory:
     def plots(self, version: int) -> list[str]:
         """Names of a version's plots, in order."""
         folder = self._path / str(version)
-        sums = _sums(folder)
+        sums = stated(folder)
         names = (one.name for one in (folder / "plots").glob("*.png") if one.is_file())
         return sorted(
             name
@@ -82,7 +84,7 @@ class ModelDirectory:
             payload = (folder / "plots" / name).read_bytes()
         except OSError:
             return None
-        sums = _sums(folder)
+        sums = stated(folder)
         if sums is not None and sums[f"plots/{name}"] != hashlib.sha256(payload).hexdigest():
             return None
         return payload
@@ -146,17 +148,3 @@ def add_model_directory(app: FastAPI, path: Path | None) -> None:
         if found is None:
             raise AnalysisError(404, "plot_not_found", "There is no such plot.")
         return Response(found, media_type="image/png", headers=_CACHED)
-
-
-def _is_version(name: str) -> bool:
-    return bool(re.fullmatch(r"[1-9][0-9]{0,17}", name))
-
-
-def _sums(folder: Path) -> dict[str, str] | None:
-    """Checksum by path inside the version, where it was published with any."""
-    try:
-        lines = (folder / SUMS).read_text("utf-8").splitlines()
-    except (OSError, ValueError):
-        return None
-    pairs = (line.split(maxsplit=1) for line in lines)
-    return {pair[1].strip(): pair[0] for pair in pairs if len(pair) == 2}

@@ -9,7 +9,6 @@ from ui.uploads import MAX_REQUEST_BYTES
 
 TITLE: Final = "Brain-tumour classifier"
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
-TEXTS: Final = Path(__file__).resolve().parent / "texts"
 STYLES: Final = ("page.css", "scan.css", "many.css", "model.css")
 
 

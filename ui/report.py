@@ -9,13 +9,15 @@ from typing import Any, Final
 from fpdf.enums import Align
 from PIL import Image
 
-from ui.schema import AnalysisReport, Decision, SliceResult, ThresholdValues
+from serving.contract import Risk
+from ui.analyse import OnlySlice
+from ui.schema import Decision, SliceResult, ThresholdValues
 from ui.sheet import ALARM, ALARM_GROUND, HEIGHT, INK, MARGIN, QUIET, WIDTH, ZONES, Sheet
 from ui.words import Words
 
 #: What a name may be: letters of western Europe, which every reader of PDF has a font for.
 NAME: Final = re.compile("[ -~À-ÖØ-öø-ÿŒœŠšŸŽž‘’–]{0,80}")
-_RISKS: Final = ("low", "medium", "high")
+_RISKS: Final = tuple(Risk)
 _PICTURE: Final = WIDTH / 2 - 3
 #: Where the foot begins, and what the words below pictures take.
 _FOOT: Final = HEIGHT - MARGIN - 15
@@ -24,7 +26,7 @@ _NOTE: Final = 13.0
 
 
 def render_report(
-    report: AnalysisReport,
+    answer: OnlySlice,
     card: dict[str, Any],
     words: Words,
     *,
@@ -35,7 +37,7 @@ def render_report(
     """Write the report on a single image.
 
     Args:
-        report: of one image, answered by a model, with picture and map.
+        answer: to one image, with picture and map.
         card: of the version that answered; what it lacks is said to be unmeasured.
         words: of the language to write in.
         made: when; the only thing in which two reports on one answer differ.
@@ -45,18 +47,22 @@ def render_report(
     Returns:
         The PDF, one page of A4.
     """
-    model, thresholds, one = report.model, report.thresholds, report.results[0].slices[0]
-    if model is None or thresholds is None or one.decision is None:
-        raise ValueError("a report needs an image that a model has answered for")
+    one, decision, thresholds, latency = (
+        answer.slice,
+        answer.decision,
+        answer.thresholds,
+        answer.latency_ms,
+    )
     sheet = Sheet(f"{words('title')}: {words('report.title')}", words.language, made)
     _head(sheet, words, name)
-    if one.decision.in_distribution:
-        _answer(sheet, words, one.decision, thresholds, card)
+    if decision.in_distribution:
+        _answer(sheet, words, decision, thresholds, card)
     else:
-        _refusal(sheet, words, one.decision)
-    latency = report.latency_ms
+        _refusal(sheet, words, decision)
     facts = {
-        words("fact.model"): words("fact.version", name=model.name, version=str(model.version)),
+        words("fact.model"): words(
+            "fact.version", name=answer.model.name, version=str(answer.model.version)
+        ),
         words("fact.thresholds"): words(
             "report.thresholds_value",
             low=words.number(thresholds.low, 3),
@@ -101,7 +107,7 @@ def _answer(
     thresholds: ThresholdValues,
     card: dict[str, Any],
 ) -> None:
-    unsure = decision.risk == "medium"
+    unsure = decision.risk is Risk.MEDIUM
     top = sheet.y
     sheet.text(words(f"verdict.{'unsure' if unsure else decision.label}"), 24, bold=True)
     bottom, sheet.y = sheet.y, top

@@ -6,14 +6,12 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from data.imaging import ScanError
 from data.studies import ScanFile
 from ui.admission import Admission
 from ui.analyse import Analyser, Wanted
-from ui.failures import AnalysisError, refused_file
+from ui.failures import AnalysisError
 from ui.openapi import ASKS_MODEL, TAKES_FILES, code_sample, errors, upload_form
 from ui.report import NAME, render_report
-from ui.schema import AnalysisReport
 from ui.uploads import Form, read_form
 from ui.words import words_of
 
@@ -69,10 +67,7 @@ def add_report(app: FastAPI, analyser: Analyser, admission: Admission, root_path
         return Response(
             pdf,
             media_type="application/pdf",
-            headers={
-                "Content-Disposition": 'inline; filename="report.pdf"',
-                "Cache-Control": "no-store",
-            },
+            headers={"Content-Disposition": 'inline; filename="report.pdf"'},
         )
 
 
@@ -97,36 +92,12 @@ def _name(form: Form) -> str:
 
 def _report(analyser: Analyser, file: ScanFile, lang: str, name: str, card_url: str) -> bytes:
     # The file's name helps to read it, and goes no further.
-    answered = analyser.report([file], Wanted(map=True, picture=True))
-    version = _require_one_image(answered)
+    one = analyser.only(file, Wanted(map=True, picture=True))
     return render_report(
-        answered,
-        analyser.card(version),
+        one,
+        analyser.card(one.model.version),
         words_of(lang),
         made=datetime.now(UTC),
         card_url=card_url,
         name=name,
     )
-
-
-def _require_one_image(answered: AnalysisReport) -> int:
-    """The version that answered for a single image.
-
-    Raises:
-        AnalysisError: the file was refused, or holds more than one image, or nothing but air.
-    """
-    if answered.refused and not answered.results:
-        error = answered.refused[0].error
-        raise refused_file(ScanError(error.code, error.message))
-    slices = [one for study in answered.results for one in study.slices]
-    if len(slices) != 1 or answered.refused:
-        raise AnalysisError(
-            422,
-            "several_slices",
-            "A report is about one slice, and this file holds several. Send the slice as an image.",
-        )
-    if slices[0].decision is None or answered.model is None:
-        raise AnalysisError(
-            422, "empty_slice", "The slice shows nothing but air. There is nothing to report on."
-        )
-    return answered.model.version

@@ -12,6 +12,10 @@ from serving.contract import Risk
 DISCLAIMER: Final = "Not a medical device. For research and teaching."
 
 
+#: What a version is in the model server's protocol.
+MAX_VERSION: Final = 2**63 - 1
+
+
 class ErrorDetail(BaseModel):
     """What went wrong."""
 

@@ -64,21 +64,31 @@ def check(folder: Path) -> Integrity:
         return Integrity(None)
     except UnicodeDecodeError:
         return Integrity("unreadable", (f"{MANIFEST} is no text",))
-    lines = [_LINE.fullmatch(line) for line in text.splitlines()]
-    if not lines or None in lines:
+    listed = _entries(text)
+    if listed is None:
         return Integrity(_digest(text), (f"{MANIFEST} has a line that is no checksum",))
-    stated = {line[2]: line[1] for line in lines if line}
     try:
         present = list_files(folder)
     except VersionError as error:
         return Integrity(_digest(text), (str(error),))
-    problems = [f"{name} is missing" for name in stated if name not in present]
+    problems = [f"{name} is missing" for name in listed if name not in present]
     for name in present:
-        if name not in stated:
+        if name not in listed:
             problems.append(f"{name} is not listed")
-        elif sha256(folder / name) != stated[name]:
+        elif sha256(folder / name) != listed[name]:
             problems.append(f"{name} has changed")
     return Integrity(_digest(text), tuple(problems))
+
+
+def stated(folder: Path) -> dict[str, str] | None:
+    """Checksum by file as a version's manifest has it: none of one that cannot be read, None without any."""
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return _entries(text) or {}
 
 
 def list_files(folder: Path) -> list[str]:
@@ -111,6 +121,13 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _entries(text: str) -> dict[str, str] | None:
+    """Checksum by file; None if there is a line that is no checksum, or no line at all."""
+    lines = [_LINE.fullmatch(line) for line in text.splitlines()]
+    found = {line[2]: line[1] for line in lines if line}
+    return found if lines and None not in lines else None
 
 
 def _digest(text: str) -> str:

@@ -6,16 +6,16 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.axe import grave_findings
 from tests.browser.scans import DROP_ZONE
+from tests.ui import pictures
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer
 
@@ -28,14 +28,7 @@ ANALYSE = re.compile(r"/api/v1/analyze")
 LONG_MS = 120_000
 
 
-def picture(level: int, side: int = 64) -> bytes:
-    """A picture of mean brightness `level`, half a little darker, half a little brighter."""
-    pixels = np.full((side, side, 3), level, np.uint8)
-    pixels[: side // 2] -= 4
-    pixels[side // 2 :] += 4
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG")
-    return encoded.getvalue()
+picture = partial(pictures.picture, side=64, spread=4)
 
 
 def upload(name: str, payload: bytes) -> Upload:

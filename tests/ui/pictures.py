@@ -10,11 +10,11 @@ from PIL import Image
 BRIGHT, DIM = 240, 20
 
 
-def picture(level: int, form: str = "PNG") -> bytes:
-    """A picture of mean brightness `level`, half a little darker, half a little brighter."""
-    pixels = np.full((224, 224, 3), level, np.uint8)
-    pixels[:112] -= 10
-    pixels[112:] += 10
+def picture(level: int, form: str = "PNG", *, side: int = 224, spread: int = 10) -> bytes:
+    """A picture of mean brightness `level`, half `spread` darker, half as much brighter."""
+    pixels = np.full((side, side, 3), level, np.uint8)
+    pixels[: side // 2] -= spread
+    pixels[side // 2 :] += spread
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, form)
     return encoded.getvalue()

@@ -1,30 +1,23 @@
 """Many files and volumes at once over HTTP: order, batches, one bad file, a version that is replaced."""
 
-import io
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.data.medical import nifti, packed, series
+from tests.ui import pictures
 from tests.ui.scripted_server import VERSION, ScriptedServer
 from ui.analyse import BATCH
 
 PATH = "/api/v1/analyze"
 
 
-def picture(level: int, side: int = 224) -> bytes:
-    """A picture of mean brightness `level`, half a little darker, half a little brighter."""
-    pixels = np.full((side, side, 3), level, np.uint8)
-    pixels[: side // 2] -= 4
-    pixels[side // 2 :] += 4
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG")
-    return encoded.getvalue()
+picture = partial(pictures.picture, spread=4)
 
 
 def send(api: httpx.Client, payloads: Sequence[bytes]) -> dict[str, Any]:

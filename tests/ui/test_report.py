@@ -13,41 +13,24 @@ from pypdf import PdfReader
 
 from tests.conftest import ROOT
 from tests.data.medical import dicom
+from tests.ui.pictures import BRIGHT, DIM, error_of, picture
 from tests.ui.scripted_server import ScriptedServer
+from ui.analyse import OnlySlice
 from ui.pictures import data_url
 from ui.report import render_report
 from ui.schema import (
-    AnalysisReport,
     Decision,
     Latency,
     ModelVersion,
     QualityWarning,
     SliceResult,
-    StudyResult,
     ThresholdValues,
 )
 from ui.words import LANGUAGES, words_of
 
-BRIGHT, DIM = 240, 20
 NAME = "Jörg Müßig-Ångström d’Œuvre"
 MADE = datetime(2026, 11, 24, 14, 5, tzinfo=UTC)
 CARD_URL = "https://scans.example/brain/?tab=model"
-
-
-def picture(level: int) -> bytes:
-    """A picture of mean brightness `level`, half a little darker, half a little brighter."""
-    pixels = np.full((224, 224, 3), level, np.uint8)
-    pixels[:112] -= 10
-    pixels[112:] += 10
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG")
-    return encoded.getvalue()
-
-
-def error_of(response: httpx.Response) -> tuple[int, str]:
-    error = response.json()["error"]
-    assert error["message"].endswith(".")
-    return response.status_code, error["code"]
 
 
 def report(api: httpx.Client, payload: bytes, file: str = "a.png", **query: str) -> httpx.Response:
@@ -80,7 +63,7 @@ def shipped_card() -> dict[str, Any]:
     return card
 
 
-def answered(decision: Decision, warnings: list[QualityWarning] | None = None) -> AnalysisReport:
+def answered(decision: Decision, warnings: list[QualityWarning] | None = None) -> OnlySlice:
     one = SliceResult(
         index=0,
         decision=decision,
@@ -88,16 +71,12 @@ def answered(decision: Decision, warnings: list[QualityWarning] | None = None) -
         picture=data_url(Image.new("RGB", (224, 224), (120, 120, 120))),
         overlay=data_url(Image.new("RGBA", (224, 224), (208, 0, 0, 90))),
     )
-    study = StudyResult.model_validate(
-        {"study": 0, "file": 0, "kind": "image", "length": 1, "slices": [one]}
-    )
-    return AnalysisReport(
-        results=[study],
-        refused=[],
+    return OnlySlice(
+        slice=one,
+        decision=decision,
         model=ModelVersion(name="brain_tumor", version=3),
         thresholds=ThresholdValues(low=0.05, label=0.5, high=0.78),
         latency_ms=Latency(prepare=4.4, model=20.4),
-        disclaimer="",
     )
 
 
@@ -115,9 +94,9 @@ def decision(probability: float, risk: str, *, known: bool = True) -> Decision:
     )
 
 
-def rendered(report: AnalysisReport, language: str = "en", name: str = "") -> bytes:
+def rendered(answer: OnlySlice, language: str = "en", name: str = "") -> bytes:
     return render_report(
-        report, shipped_card(), words_of(language), made=MADE, card_url=CARD_URL, name=name
+        answer, shipped_card(), words_of(language), made=MADE, card_url=CARD_URL, name=name
     )
 
 

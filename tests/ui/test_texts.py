@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ui.page import ASSETS, TEXTS
+from ui.page import ASSETS
+from ui.words import TEXTS
 
 #: What the server says it says in English; other languages add their words under the reason's code.
 SERVER = "server."
