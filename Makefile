@@ -24,6 +24,10 @@ BIN := .venv/bin
 MODELS := models/brain_tumor
 COMPOSE = docker compose --file docker/compose.yaml $(if $(GPU),--file docker/compose.gpu.yaml) \
   $(if $(LABELS),--file docker/compose.labels.yaml) $(PROFILES:%=--profile %)
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --custom-compile-command "make lock"
+# A package whose bytes are not those that were locked is refused.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # TensorFlow's C++ start-up notes say nothing to a user.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -31,7 +35,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak train docker-up docker-down docker-check lock
+.PHONY: help demo test lint bench soak train docker-up docker-down docker-check lock sbom audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,13 +96,20 @@ docker-check: $(BIN)/.installed-dev ## check docker/ by all means that need no D
 	  echo "The Dockerfiles' steps were not executed: that takes root, buildah, debootstrap and bubblewrap."; \
 	fi
 
-lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt
-	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
-	  pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
-	  -c requirements.txt --group dev -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --custom-compile-command "make lock" \
-	  -c requirements.txt --group page -o docker/requirements-ui.txt
+lock: $(BIN)/.installed-dev ## resolve pyproject.toml into requirements*.txt, with digests
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) -c requirements.txt --group dev -o requirements-dev.txt
+	$(COMPILE) -c requirements.txt --group page -o docker/requirements-ui.txt
+	$(COMPILE) -c requirements.txt pyproject.toml --extra cuda -o docker/requirements-cuda.txt
+
+sbom: $(BIN)/.installed-dev ## bill of materials, CycloneDX: reports/sbom.json
+	@mkdir -p reports
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --validate --output-file reports/sbom.json requirements.txt
+
+audit: $(BIN)/.installed-dev ## secrets in files, known holes in locked packages; the latter needs the network
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+	@$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt docker/requirements-cuda.txt
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -107,9 +118,9 @@ $(BIN)/python:
 
 $(BIN)/.installed: requirements.txt | $(BIN)/python
 	@echo "Installing into .venv: a minute or two, once"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(INSTALL) -r requirements.txt
 	@touch $@
 
 $(BIN)/.installed-dev: requirements-dev.txt $(BIN)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@

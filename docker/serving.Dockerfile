@@ -19,14 +19,16 @@ COPY models/brain_tumor /models/brain_tumor
 FROM ${MODELS}
 COPY serving/config/ /etc/serving/
 COPY --chmod=755 docker/model_available.sh /usr/local/bin/model_available
+COPY --chmod=755 docker/if_whole.sh /usr/local/bin/if_whole
 USER 10001:10001
 EXPOSE 8500 8501
 # A version is loaded and warmed up before it is AVAILABLE: on a cold disk that takes a while.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["model_available"]
-# The binary itself, not the base image's shell script: signals must reach it. It has no handler of its own for
+# The binary itself, put in place of the check of digests, not below the base image's shell script: signals must
+# reach it. It has no handler of its own for
 # SIGTERM, so that as process 1 it would ignore it: run it under an init (`docker run --init`).
 # Threads: as many as the batches that may wait have images, or requests are refused before batches fill.
-ENTRYPOINT ["/usr/bin/tensorflow_model_server", \
+ENTRYPOINT ["if_whole", "/usr/bin/tensorflow_model_server", \
   "--port=8500", \
   "--rest_api_port=8501", \
   "--grpc_max_threads=96", \

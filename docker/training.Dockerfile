@@ -1,13 +1,12 @@
 # Everything but the page: prepare data, train, export, publish and look after versions.
 #
 #   docker build -f docker/training.Dockerfile -t brain-tumour/training .
-#   --build-arg ACCELERATOR=[and-cuda]    TensorFlow with NVIDIA's libraries, some 3 GB more
+#   --build-arg REQUIREMENTS=docker/requirements-cuda.txt    with NVIDIA's libraries, some 3 GB more
 FROM python:3.11-slim
-ARG ACCELERATOR=
+ARG REQUIREMENTS=requirements.txt
 WORKDIR /app
-COPY requirements.txt .
-RUN pip install --no-cache-dir --disable-pip-version-check \
-      -c requirements.txt -r requirements.txt "tensorflow${ACCELERATOR}"
+COPY ${REQUIREMENTS} requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 COPY data data
 COPY docker/compare_answers.py docker/
 COPY serving serving

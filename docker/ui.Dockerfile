@@ -6,7 +6,8 @@ FROM python:3.11-slim AS packages
 WORKDIR /build
 COPY docker/requirements-ui.txt .
 RUN python -m venv /venv && \
-    /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements-ui.txt
+    /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+      --require-hashes -r requirements-ui.txt
 
 FROM python:3.11-slim
 COPY --from=packages /venv /venv

@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -86,9 +87,25 @@ class GradioGate:
         if scope["method"] == "POST" and endpoint.startswith(_OPEN_TO_EVENTS):
             await self._event(scope, receive, send)
         elif scope["method"] in ("GET", "HEAD") and endpoint.startswith(_OPEN):
-            await self.app(scope, receive, send)
+            await self._stream(scope, receive, send)
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gradio finds out that nobody knows a session when its answer has begun: end that in good order."""
+        begun = False
+
+        async def heard(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, heard)
+        except RuntimeError as error:
+            if not (begun and isinstance(error.__cause__, HTTPException)):
+                raise
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
         values = _plain_values(await Request(scope, receive).body())

@@ -1,5 +1,6 @@
 """One loaded version of a model."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from serving.local.batching import BatchScheduler
 from serving.local.errors import RequestError
 from serving.local.metrics import Metrics
 from serving.local.signatures import check_inputs, check_outputs, is_batchable
+from serving.release.digest import check
 from serving.saved_model import (
     DEFAULT_SIGNATURE,
     SERVING_TAG,
@@ -23,6 +25,9 @@ from serving.saved_model import (
     warmup_requests,
 )
 from serving.tensors import read_tensor
+from serving.versions import VersionError
+
+log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -41,7 +46,7 @@ class Servable:
         metrics: Metrics,
         scheduler: BatchScheduler | None = None,
     ) -> None:
-        """Load and warm up; slow.
+        """Check against the version's digests if it has any, load and warm up; slow.
 
         Args:
             name: of the model.
@@ -51,6 +56,7 @@ class Servable:
             scheduler: merges requests, if given.
 
         Raises:
+            VersionError: a file is not as it was published.
             Exception: whatever TensorFlow finds wrong; a version that fails here must not serve.
         """
         self.name, self.path, self.version = name, path, version
@@ -59,6 +65,7 @@ class Servable:
         self._idle = threading.Condition()
         begin, outcome = time.perf_counter(), "fail"
         try:
+            _refuse_if_damaged(path)
             self.signature_defs = signature_defs(path)
             self._model = tf.saved_model.load(str(path), tags=[SERVING_TAG])
             self._functions: dict[str, Any] = dict(self._model.signatures)
@@ -191,3 +198,12 @@ class Servable:
 
 def _microseconds(begin: float) -> int:
     return int(1e6 * (time.perf_counter() - begin))
+
+
+def _refuse_if_damaged(path: Path) -> None:
+    """Keep a version that was tampered with from being served; one without digests is let through."""
+    found = check(path)
+    if found.problems:
+        raise VersionError(f"{path} is {found}")
+    if found.digest is None:
+        log.warning("%s has %s", path, found)

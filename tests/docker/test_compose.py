@@ -87,7 +87,7 @@ def test_the_model_server_has_cores_for_what_its_threads_and_batches_expect(over
 def test_no_batch_waits_for_threads():
     """Every request occupies a thread while it waits in a batch: as many as batches may hold, and more."""
     (entry,) = (text for name, text in instructions("serving") if name == "ENTRYPOINT")
-    flags = dict(flag.removeprefix("--").split("=", 1) for flag in json.loads(entry)[1:])
+    flags = dict(flag.removeprefix("--").split("=", 1) for flag in json.loads(entry)[2:])
     waiting = 8 * 8  # max_enqueued_batches × max_batch_size of batching-2-cores.config
     running = 2 * 8  # num_batch_threads × max_batch_size
     assert int(flags["grpc_max_threads"]) >= waiting + running

@@ -1,6 +1,7 @@
 """Dockerfiles: linted, hardened, and made of what is there."""
 
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -35,7 +36,11 @@ def test_no_image_runs_as_root(name):
 
 def test_signals_reach_the_program(name):
     (entry,) = (text for instruction, text in instructions(name) if instruction == "ENTRYPOINT")
-    assert json.loads(entry)[0] in ("/usr/bin/tensorflow_model_server", "python")
+    program = json.loads(entry)[0]
+    if program == "if_whole":  # a shell script, which the server takes the place of
+        assert (DOCKER / "if_whole.sh").read_text().endswith('\nexec "$@"\n')
+    else:
+        assert program == "python"
 
 
 def test_what_is_copied_is_there_and_not_ignored(name):
@@ -44,8 +49,34 @@ def test_what_is_copied_is_there_and_not_ignored(name):
         if instruction != "COPY" or "--from=" in arguments:
             continue
         source = next(word for word in arguments.split() if not word.startswith("--"))
+        for argument, default in arguments_of(name).items():
+            source = source.replace(f"${{{argument}}}", default)
         assert (ROOT / source).exists()
         assert f"!{source.split('/')[0]}" in ignored
+
+
+def arguments_of(name):
+    """Build arguments with a default."""
+    given = (text.split("=", 1) for instruction, text in instructions(name) if instruction == "ARG")
+    return dict(pair for pair in given if len(pair) == 2)
+
+
+def test_no_image_installs_what_is_not_locked_by_digest():
+    """Nothing but lock files is installed, and each of them names the digests of its packages."""
+    files = [*DOCKER.glob("*.Dockerfile"), DOCKER / "space" / "Dockerfile"]
+    installs = [line for path in files for line in _install_lines(path)]
+    assert len(installs) == 3
+    assert all("--require-hashes -r" in line for line in installs)
+    for lock in [*ROOT.glob("requirements*.txt"), *DOCKER.glob("requirements*.txt")]:
+        text = lock.read_text()
+        pinned = re.findall(r"^\S+==\S+.* \\$(?=\n    --hash=sha256:)", text, re.MULTILINE)
+        assert len(pinned) == len(re.findall(r"^[a-z]", text, re.MULTILINE)) > 50
+        assert not re.search(r"index-url|find-links|://", text)
+
+
+def _install_lines(path):
+    text = path.read_text().replace("\\\n", " ")
+    return [line for line in text.splitlines() if re.search(r"pip install", line)]
 
 
 def test_the_context_leaves_out_everything_else():

@@ -32,7 +32,7 @@ ROOMS = ("data", "serving", "ui")
 
 def pins(path: Path) -> list[Requirement]:
     """What a lock file pins; a package more than once where it depends on the platform."""
-    lines = re.findall(r"^[a-z][^\s#].*", path.read_text(), re.MULTILINE)
+    lines = re.findall(r"^[a-z][^\\\n]*", path.read_text(), re.MULTILINE)
     return [Requirement(line) for line in lines]
 
 

@@ -91,7 +91,7 @@ def running(
 def serving_flags() -> list[str]:
     """Flags of the model server's container, from image and compose file, with this machine's paths."""
     (entry,) = (text for name, text in instructions("serving") if name == "ENTRYPOINT")
-    flags = json.loads(entry)[1:] + compose()["serving"]["command"]
+    flags = json.loads(entry)[2:] + compose()["serving"]["command"]
     flags = [flag.replace("/etc/serving", str(ROOT / "serving" / "config")) for flag in flags]
     given = re.compile(r"--(port|rest_api_port|model_name|model_base_path)=")  # by `serve`
     return [flag for flag in flags if not given.match(flag)]

@@ -45,6 +45,7 @@ class ScriptedServer:
         version: the one it has; others are not found.
         swap_after: so many requests for answers, and the next version takes this one's place.
         hang_after: so many requests for answers, and it hangs.
+        card: what its card says beside the thresholds.
         batches: how many images came with each request.
         hung: how many requests it has sat on.
     """
@@ -58,6 +59,7 @@ class ScriptedServer:
     version: int = VERSION
     swap_after: int | None = None
     hang_after: int | None = None
+    card: dict[str, Any] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
     hung: int = 0
     release: threading.Event = field(default_factory=threading.Event)
@@ -81,7 +83,8 @@ class ScriptedServer:
                 self.replaced = False
                 context.abort(grpc.StatusCode.NOT_FOUND, "this version was just unloaded")
             thresholds = {"low": LOW, "label": LABEL, "high": HIGH}
-            card = json.dumps({"model": "brain_tumor", "thresholds": thresholds}).encode()
+            content = {"model": "brain_tumor", "thresholds": thresholds} | self.card
+            card = json.dumps(content).encode()
             response.outputs["card"].CopyFrom(_strings([card]))
             return response
         if self.behaviour == "hangs" or self.hang_after == len(self.batches):
