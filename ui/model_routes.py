@@ -1,7 +1,6 @@
 """What lies beside the models on disk: cards of versions that are not served, and the plots of a card."""
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,6 +9,7 @@ from fastapi import FastAPI, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
+from serving.card import parse_card
 from ui.failures import AnalysisError
 from ui.openapi import errors
 
@@ -57,10 +57,9 @@ class ModelDirectory:
     def card(self, version: int) -> dict[str, Any] | None:
         """The card of a version, if there is a readable one."""
         try:
-            card = json.loads((self._path / str(version) / CARD).read_bytes())
+            return parse_card((self._path / str(version) / CARD).read_bytes())
         except (OSError, ValueError):
             return None
-        return card if isinstance(card, dict) else None
 
     def plots(self, version: int) -> list[str]:
         """Names of a version's plots, in order."""
@@ -155,7 +154,7 @@ def _is_version(name: str) -> bool:
 def _sums(folder: Path) -> dict[str, str] | None:
     """Checksum by path inside the version, where it was published with any."""
     try:
-        lines = (folder / SUMS).read_text("utf-8").splitlines()
+        lines = (folder / SUMS).read_text("utf-8").split("\n")
     except (OSError, ValueError):
         return None
     pairs = (line.split(maxsplit=1) for line in lines)
