@@ -37,5 +37,6 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", RuntimeWarning)  # NumPy's, of arithmetic that we did not foresee
     target = TARGETS[sys.argv[1]]
+    target(b"")  # what it imports as late as that takes longer than an input may
     atheris.Setup([sys.argv[0], *sys.argv[2:]], target, custom_mutator=mutate)
     atheris.Fuzz()
