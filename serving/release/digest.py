@@ -16,8 +16,8 @@ from serving.versions import VersionError
 
 MANIFEST: Final = "SHA256SUMS"
 _LINE: Final = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-#: Characters that `sha256sum` escapes in names, and that no file of a model needs.
-_ODD: Final = re.compile(r"[\\\r\n]")
+#: Characters that `sha256sum` escapes in names, or that are not UTF-8, and that no file of a model needs.
+_ODD: Final = re.compile("[\\\\\r\n\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def check(folder: Path) -> Integrity:
         return Integrity(None)
     except UnicodeDecodeError:
         return Integrity("unreadable", (f"{MANIFEST} is no text",))
-    lines = [_LINE.fullmatch(line) for line in text.splitlines()]
+    lines = [_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
     if not lines or None in lines:
         return Integrity(_digest(text), (f"{MANIFEST} has a line that is no checksum",))
     stated = {line[2]: line[1] for line in lines if line}
