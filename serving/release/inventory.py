@@ -108,7 +108,7 @@ def summarise(version: Path) -> CardSummary:
     try:
         card = parse_card((version / CARD).read_bytes())
         auc = card.get("metrics", {}).get("test", {}).get("auc", {}).get("value")
-        created, commit, version = (card.get(n) for n in ("created", "git_commit", "version"))
+        created, commit, number = (card.get(n) for n in ("created", "git_commit", "version"))
         auc = float(auc) if isinstance(auc, int | float) else None
     except (OSError, ValueError, AttributeError, OverflowError):
         return CardSummary()
@@ -116,5 +116,5 @@ def summarise(version: Path) -> CardSummary:
         created=created if isinstance(created, str) else None,
         auc=auc,
         commit=commit if isinstance(commit, str) else None,
-        version=version if isinstance(version, int) else None,
+        version=number if isinstance(number, int) else None,
     )
