@@ -1,9 +1,8 @@
 // Where a probability lies between the version's two thresholds.
 
 import { h } from "./dom.js";
+import { RISKS, position } from "./risk_zones.js";
 import { percent, t } from "./texts.js";
-
-export const RISKS = ["low", "medium", "high"];
 
 /**
  * A bar of three zones of equal width, the thresholds between them, a marker at the probability.
@@ -29,11 +28,4 @@ export function riskBar({ probability, risk }, thresholds) {
       tick(0, t("percent", { value: 0 })), tick(33.3, percent(low)), tick(66.7, percent(high)),
       tick(100, t("percent", { value: 100 }))),
   );
-}
-
-function position(probability, low, high) {
-  const within = (from, to) => (to > from ? (probability - from) / (to - from) : 0);
-  if (probability < low) return (100 / 3) * within(0, low);
-  if (probability < high) return (100 / 3) * (1 + within(low, high));
-  return (100 / 3) * (2 + within(high, 1));
 }
