@@ -10,6 +10,8 @@ SCANS ?=
 OUTLINES ?=
 # A TensorFlow Serving server, gRPC, to measure beside the local one.
 TFS ?=
+# Executions of each fuzz target, those of earlier runs counted.
+RUNS ?= 100000
 # SMOKE=1 goes the whole way on the samples; nothing of it is worth using.
 SMOKE ?=
 DATASET ?= $(if $(SMOKE),runs/smoke/prepared,prepared)
@@ -35,7 +37,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak train docker-up docker-down docker-check lock sbom audit
+.PHONY: help demo test lint bench soak fuzz train docker-up docker-down docker-check lock sbom audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +68,9 @@ bench: $(BIN)/.installed ## ratios of throughput and cost in one run, four minut
 
 soak: $(BIN)/.installed ## ten minutes of swaps and rollbacks under load; fails if an answer is lost or wrong
 	$(BIN)/python -m serving soak --model-base-path $(MODELS)
+
+fuzz: $(BIN)/.installed-dev ## RUNS=100000: fuzz every parser so often, about an hour; goes on where it was
+	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
 train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try
 	@test -n "$(SCANS)" || { echo 'make train needs SCANS="FOLDER…", folders with yes/ and no/'; exit 2; }

@@ -128,7 +128,7 @@ def quiet_pydicom() -> Iterator[None]:
 def is_dicom(payload: bytes) -> bool:
     """Whether a file looks like DICOM: by its prefix, or bare elements of the groups that come first."""
     return payload[128:132] == b"DICM" or (
-        payload[:2] in _BARE and (payload[2] == 0 or payload[3] == 0) and len(payload) > 132
+        len(payload) > 132 and payload[:2] in _BARE and (payload[2] == 0 or payload[3] == 0)
     )
 
 

@@ -98,8 +98,8 @@ def read_manifest(folder: Path) -> list[Scan]:
         raise DatasetError(
             f"{folder} holds no {MANIFEST}. Run `python -m data prepare SOURCE --out {folder}` first."
         ) from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path} is not a text file in UTF-8.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise DatasetError(f"{path} is not a CSV file in UTF-8.") from None
 
 
 def write_manifest(folder: Path, scans: Iterable[Scan]) -> None:
@@ -107,8 +107,12 @@ def write_manifest(folder: Path, scans: Iterable[Scan]) -> None:
     partial = folder / f"{MANIFEST}.partial"
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        # Until Python 3.13 a lone "\r" is not quoted when lines end otherwise, and cannot be read back.
+        quoted = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()
-        writer.writerows(asdict(scan) for scan in scans)
+        for row in map(asdict, scans):
+            odd = any("\r" in str(cell) for cell in row.values())
+            (quoted if odd else writer).writerow(row)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(folder / MANIFEST)

@@ -1,12 +1,12 @@
 """What the client hands out, and the checks that stand between a server's arrays and a diagnosis."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.card import parse_card
 from serving.contract import IMAGE_SHAPE, SIGNATURES, Label, Risk
 from serving.errors import ContractError, RequestRejected
 from serving.transport import Arrays, Metadata
@@ -129,22 +129,27 @@ def read_card(outputs: Arrays) -> dict[str, Any]:
     """The model card in an answer of the `card` signature.
 
     Raises:
-        ContractError: it is no JSON object, or holds no thresholds.
+        ContractError: it is no JSON object, or holds no thresholds that make sense.
     """
     try:
-        card: dict[str, Any] = json.loads(outputs["card"][0])
+        card = parse_card(outputs["card"][0])
         read_thresholds(card)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ContractError("The server's model card cannot be read.") from error
     return card
 
 
 def read_thresholds(card: dict[str, Any]) -> Thresholds:
-    """The operating points in a model card."""
+    """The operating points in a model card.
+
+    Raises:
+        KeyError, OverflowError, TypeError, ValueError: there are none, or not in order within 0..1.
+    """
     stated = card["thresholds"]
-    return Thresholds(
-        low=float(stated["low"]), label=float(stated["label"]), high=float(stated["high"])
-    )
+    low, label, high = (float(stated[name]) for name in ("low", "label", "high"))
+    if not 0.0 <= low <= label <= high <= 1.0:
+        raise ValueError("the thresholds are not 0 <= low <= label <= high <= 1")
+    return Thresholds(low=low, label=label, high=high)
 
 
 def _prediction(outputs: Arrays, i: int) -> Prediction:

@@ -208,6 +208,15 @@ def _checked(images: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(hidden, (None, *IMAGE_SHAPE))
 
 
+def risks(probability: tf.Tensor, thresholds: Operating) -> tf.Tensor:
+    """The `Risk` of each probability; a threshold itself belongs to the band above it."""
+    return tf.where(
+        probability < thresholds.low,
+        Risk.LOW,
+        tf.where(probability < thresholds.high, Risk.MEDIUM, Risk.HIGH),
+    )
+
+
 def frozen_core(classifier: Classifier, decision: Decision) -> Core:
     """One concrete function from images to every output of `explain`, weights as constants."""
     calibration, thresholds, density = decision.calibration, decision.thresholds, decision.density
@@ -229,15 +238,10 @@ def frozen_core(classifier: Classifier, decision: Decision) -> Core:
         along = tf.matmul(away, directions)
         raw = tf.linalg.matvec(along**2, gains) + density.precision * tf.reduce_sum(away**2, axis=1)
         score = (raw / 2 - density.centre) / density.spread
-        risk = tf.where(
-            probability < thresholds.low,
-            Risk.LOW,
-            tf.where(probability < thresholds.high, Risk.MEDIUM, Risk.HIGH),
-        )
         return {
             "probability": probability,
             "label": tf.where(probability >= thresholds.label, Label.TUMOR, Label.NO_TUMOR),
-            "risk": risk,
+            "risk": risks(probability, thresholds),
             "in_distribution": score <= 1.0,
             "ood_score": score,
             # A class activation map (Zhou et al. 2016).

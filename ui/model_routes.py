@@ -1,7 +1,6 @@
 """What lies beside the models on disk: cards of versions that are not served, and the plots of a card."""
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,6 +9,7 @@ from fastapi import FastAPI, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
+from serving.card import parse_card
 from serving.release.digest import stated
 from serving.versions import is_version_name
 from ui.failures import AnalysisError
@@ -59,10 +59,9 @@ class ModelDirectory:
     def card(self, version: int) -> dict[str, Any] | None:
         """The card of a version, if there is a readable one."""
         try:
-            card = json.loads((self._path / str(version) / CARD).read_bytes())
+            return parse_card((self._path / str(version) / CARD).read_bytes())
         except (OSError, ValueError):
             return None
-        return card if isinstance(card, dict) else None
 
     def plots(self, version: int) -> list[str]:
         """Names of a version's plots, in order."""

@@ -176,7 +176,8 @@ def _band(words: Words, card: dict[str, Any], risk: str) -> str:
             low=words.percent(rate["low"]),
             high=words.percent(rate["high"]),
         )
-    except (KeyError, TypeError):  # cards of other versions have other shapes
+    # Cards of other versions have other shapes.
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return words("report.band_unmeasured")
 
 

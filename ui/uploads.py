@@ -85,8 +85,8 @@ async def read_form(request: Request, max_files: int = MAX_FILES) -> Form:
         form = await _InMemoryParser(
             request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
         ).parse()
-    # A charset that does not exist is a LookupError, one that does not fit a UnicodeError.
-    except (MultiPartException, LookupError, UnicodeError) as error:
+    # A charset that does not exist is a LookupError, one that is no name or does not fit a ValueError.
+    except (MultiPartException, LookupError, ValueError) as error:
         raise _bad_form(error, max_files) from error
     try:
         files = []

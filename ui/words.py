@@ -3,6 +3,7 @@
 import json
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +46,13 @@ class Words:
         return self("percent", value=self.number(shown, 1))
 
     def number(self, value: float, decimals: int = 0) -> str:
-        """A number with so many decimals, written as the language does."""
+        """A number with so many decimals, written as the language does.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not isfinite(value):
+            raise ValueError("no finite number")
         # Rounded as the browser rounds, half away from zero, so that page and report say the same.
         exact = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
         written = f"{exact:,}"

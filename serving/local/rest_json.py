@@ -33,6 +33,8 @@ def parse_body(body: bytes) -> dict[str, Any]:
         raise invalid(f"JSON Parse error: Invalid value. at offset: {error.pos}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise invalid("JSON Parse error: Invalid encoding in string.") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise invalid("JSON Parse error: Number too big to be stored in double.") from error
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {_shown(document)} Is not object")
     if ROWS in document and COLUMNS in document:
@@ -152,7 +154,8 @@ def _array(value: Any, info: Any, place: str) -> NDArray[Any]:
         raise invalid(
             f"{place}JSON Value: {culprit} Type: {kind} is not of expected type: {dtype.name}"
         )
-    return array.astype(wanted)
+    with np.errstate(over="ignore"):  # becomes infinite, as in TensorFlow Serving
+        return array.astype(wanted)
 
 
 def _castable(array: NDArray[Any], wanted: np.dtype[Any]) -> bool:
@@ -181,7 +184,7 @@ def _strings(value: Any, place: str) -> NDArray[Any]:
             return np.empty(0, object)
         try:
             return np.stack([_strings(element, place) for element in value])
-        except (IndexError, ValueError) as error:  # IndexError: more than 64 levels
+        except (IndexError, RecursionError, ValueError) as error:  # IndexError: more than 64 levels
             raise invalid(f"{place}Encountered list at unexpected depth or size") from error
     if _is_bytes(value):
         try:
@@ -215,7 +218,10 @@ def _plain(name: str, array: NDArray[Any]) -> list[Any]:
 
 def _shown(value: Any) -> str:
     """A JSON value for an error message, cut: a request may be megabytes, and hold a scan."""
-    text = _pretty(value)
+    try:
+        text = _pretty(value)
+    except RecursionError:  # printing takes more of the stack than reading
+        return "of too many levels"
     return text if len(text) <= 100 else text[:100] + "…"
 
 

@@ -16,8 +16,8 @@ from serving.versions import VersionError
 
 MANIFEST: Final = "SHA256SUMS"
 _LINE: Final = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-#: Characters that `sha256sum` escapes in names, and that no file of a model needs.
-_ODD: Final = re.compile(r"[\\\r\n]")
+#: Characters that `sha256sum` escapes in names, or that are not UTF-8, and that no file of a model needs.
+_ODD: Final = re.compile("[\\\\\r\n\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,8 @@ def sha256(path: Path) -> str:
 
 def _entries(text: str) -> dict[str, str] | None:
     """Checksum by file; None if there is a line that is no checksum, or no line at all."""
-    lines = [_LINE.fullmatch(line) for line in text.splitlines()]
-    found = {line[2]: line[1] for line in lines if line}
-    return found if lines and None not in lines else None
+    lines = [_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
+    return None if None in lines else {line[2]: line[1] for line in lines if line}
 
 
 def _digest(text: str) -> str:

@@ -1,10 +1,10 @@
 """What versions there are: on disk, on a server, under which label, and whether they are whole."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from serving.card import parse_card
 from serving.release.digest import Integrity, check, size
 from serving.release.model_config import Entry
 from serving.release.store import Store
@@ -106,14 +106,15 @@ def take_inventory(store: Store, entry: Entry, states: dict[int, str]) -> list[R
 def summarise(version: Path) -> CardSummary:
     """The card of a version in brief; empty where there is none that can be read."""
     try:
-        card = json.loads((version / CARD).read_text(encoding="utf-8"))
+        card = parse_card((version / CARD).read_bytes())
         auc = card.get("metrics", {}).get("test", {}).get("auc", {}).get("value")
-        created, commit, version = (card.get(n) for n in ("created", "git_commit", "version"))
-    except (OSError, ValueError, AttributeError):
+        created, commit, number = (card.get(n) for n in ("created", "git_commit", "version"))
+        auc = float(auc) if isinstance(auc, int | float) else None
+    except (OSError, ValueError, AttributeError, OverflowError):
         return CardSummary()
     return CardSummary(
         created=created if isinstance(created, str) else None,
-        auc=float(auc) if isinstance(auc, int | float) else None,
+        auc=auc,
         commit=commit if isinstance(commit, str) else None,
-        version=version if isinstance(version, int) else None,
+        version=number if isinstance(number, int) else None,
     )

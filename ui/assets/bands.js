@@ -2,7 +2,7 @@
 
 import { cardOf } from "./cards.js";
 import { h } from "./dom.js";
-import { RISKS } from "./risk_bar.js";
+import { RISKS } from "./risk_zones.js";
 import { number, percent, t } from "./texts.js";
 import { ofHundred } from "./verdict.js";
 

@@ -1,7 +1,7 @@
 // The risk along a volume as a drawing, as high as on the risk bar far along; a gap where a slice is empty or unlike the scans that the model knows.
 
 import { svg } from "./dom.js";
-import { position } from "./risk_bar.js";
+import { position } from "./risk_zones.js";
 import { number, percent, t } from "./texts.js";
 
 const HEIGHT = 220;

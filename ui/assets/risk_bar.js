@@ -1,15 +1,8 @@
 // Where a probability lies between the version's two thresholds.
 
 import { h } from "./dom.js";
+import { RISKS, position } from "./risk_zones.js";
 import { percent, t } from "./texts.js";
-
-export const RISKS = ["low", "medium", "high"];
-
-/** How far along a probability lies, 0..1, where each band has a third: both thresholds show wherever they lie. */
-export function position(probability, { low, high }) {
-  const [from, to, band] = probability < low ? [0, low, 0] : probability < high ? [low, high, 1] : [high, 1, 2];
-  return (band + (probability - from) / (to - from || 1)) / 3;
-}
 
 /**
  * A bar of three zones of equal width, the thresholds between them, a marker at the probability.
