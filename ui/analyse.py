@@ -140,8 +140,18 @@ class Analyser:
             disclaimer=report.disclaimer,
         )
 
-    def report(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> AnalysisReport:
-        """Analyse files and gather all answers.
+    def report(
+        self,
+        files: Sequence[ScanFile],
+        wanted: Wanted | None = None,
+        asked: Callable[[], bool] = lambda: True,
+    ) -> AnalysisReport:
+        """Analyse files and gather all answers; part of them once nobody asks any more.
+
+        Args:
+            files: what was sent.
+            wanted: beside the decisions.
+            asked: says whether somebody still waits for the answer.
 
         Raises:
             AnalysisError: the model server gives no answer; files that are no scans do not raise.
@@ -157,6 +167,8 @@ class Analyser:
             disclaimer=DISCLAIMER,
         )
         for event in self._heard(files, wanted or Wanted()):
+            if not asked():
+                break
             match event:
                 case StudyEvent():
                     report.results.append(

@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -86,7 +87,7 @@ class GradioGate:
         if scope["method"] == "POST" and endpoint.startswith(_OPEN_TO_EVENTS):
             await self._event(scope, receive, send)
         elif scope["method"] in ("GET", "HEAD") and endpoint.startswith(_OPEN):
-            await self.app(scope, receive, send)
+            await _stream(self.app, scope, receive, send)
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
@@ -123,6 +124,16 @@ class GradioGate:
             return
         del values
         await self.app(scope, _again(body.encode(), receive), heard)
+
+
+async def _stream(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let Gradio stream; of an event that it does not know it says so in the stream, and then raises."""
+    try:
+        await app(scope, receive, send)
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, HTTPException):
+            raise
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _plain_values(body: bytes) -> dict[str, Any] | None:
