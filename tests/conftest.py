@@ -29,7 +29,8 @@ def eventually(condition: Callable[[], object], what: str, timeout_s: float = ST
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_tcp_port() -> int:
+    """A TCP port which was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -75,7 +76,7 @@ Serve = Callable[..., AbstractContextManager[RunningServer]]
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """A function that returns a TCP port which was free a moment ago."""
-    return _free_port
+    return free_tcp_port
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +98,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
         base_path: Path, *flags: str, model_name: str = "brain_tumor", wait: bool = True
     ) -> Iterator[RunningServer]:
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        grpc_port, rest_port = _free_port(), _free_port()
+        grpc_port, rest_port = free_tcp_port(), free_tcp_port()
         command = [sys.executable, "-m", "serving", "run"]
         command += ["--port", str(grpc_port), "--rest_api_port", str(rest_port)]
         command += ["--model_name", model_name, "--model_base_path", str(base_path), *flags]

@@ -1,5 +1,6 @@
 """`python -m ui --server ADDR`: the page and the HTTP API."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -29,6 +30,8 @@ Examples, the first with `python -m serving run` in another terminal:
     python -m ui --server models.internal:8500 --host 0.0.0.0 --login-file logins.txt
     UI_SERVER=http://models.internal:8501 python -m ui --port 8080
 """
+#: Of glibc, see mallopt(3).
+_M_ARENA_MAX = -8
 #: An open page holds a connection that never ends by itself.
 _DRAIN_S = 5
 #: Exit code that the command line itself has for flags it does not know.
@@ -70,6 +73,7 @@ def main(settings: Settings | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    _share_arenas()
     import uvicorn  # these take seconds; --help and a refusal do not wait for them
 
     from ui.app import create_app
@@ -98,6 +102,13 @@ def main(settings: Settings | None = None) -> int:
         except KeyboardInterrupt:
             print("Stopped.")
     return 0
+
+
+def _share_arenas() -> None:
+    """Keep memory flat: glibc's arenas, one for each of many threads, each keep holes that big scans left."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # musl has none
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def _listen(host: str, port: int) -> socket.socket:

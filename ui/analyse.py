@@ -170,8 +170,18 @@ class Analyser:
             slices[0], slices[0].decision, report.model, report.thresholds, report.latency_ms
         )
 
-    def report(self, files: Sequence[ScanFile], wanted: Wanted | None = None) -> AnalysisReport:
-        """Analyse files and gather all answers.
+    def report(
+        self,
+        files: Sequence[ScanFile],
+        wanted: Wanted | None = None,
+        asked: Callable[[], bool] = lambda: True,
+    ) -> AnalysisReport:
+        """Analyse files and gather all answers; part of them once nobody asks any more.
+
+        Args:
+            files: what was sent.
+            wanted: beside the decisions.
+            asked: says whether somebody still waits for the answer.
 
         Raises:
             AnalysisError: the model server gives no answer; files that are no scans do not raise.
@@ -185,6 +195,8 @@ class Analyser:
             disclaimer=DISCLAIMER,
         )
         for event in self._heard(files, wanted or Wanted()):
+            if not asked():
+                break
             match event:
                 case StudyEvent():
                     report.results.append(

@@ -1,15 +1,16 @@
 """`/api/v1`: any number of files at once, gathered or as a stream."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Path, Query, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from data.studies import ScanFile
 from ui.admission import Admission
 from ui.analyse import Analyser, Wanted
+from ui.departures import BoundedStream, run_while_wanted
 from ui.openapi import (
     ASKS_MODEL,
     NDJSON,
@@ -59,8 +60,8 @@ def add_api_v1(app: FastAPI, analyser: Analyser, admission: Admission) -> None:
         """
         wanted = Wanted(map=map, picture=picture)
         if NDJSON in request.headers.get("accept", ""):
-            return StreamingResponse(_lines(analyser, files, wanted), media_type=NDJSON)
-        return await run_in_threadpool(analyser.report, files, wanted)
+            return BoundedStream(_lines(analyser, files, wanted), media_type=NDJSON)
+        return await run_while_wanted(request, partial(analyser.report, files, wanted))
 
     @app.get(
         "/api/v1/model",

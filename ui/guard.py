@@ -87,25 +87,9 @@ class GradioGate:
         if scope["method"] == "POST" and endpoint.startswith(_OPEN_TO_EVENTS):
             await self._event(scope, receive, send)
         elif scope["method"] in ("GET", "HEAD") and endpoint.startswith(_OPEN):
-            await self._stream(scope, receive, send)
+            await _stream(self.app, scope, receive, send)
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
-
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Gradio finds out that nobody knows a session when its answer has begun: end that in good order."""
-        begun = False
-
-        async def heard(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, heard)
-        except RuntimeError as error:
-            if not (begun and isinstance(error.__cause__, HTTPException)):
-                raise
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
         values = _plain_values(await Request(scope, receive).body())
@@ -140,6 +124,16 @@ class GradioGate:
             return
         del values
         await self.app(scope, _again(body.encode(), receive), heard)
+
+
+async def _stream(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let Gradio stream; of an event that it does not know it says so in the stream, and then raises."""
+    try:
+        await app(scope, receive, send)
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, HTTPException):
+            raise
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _plain_values(body: bytes) -> dict[str, Any] | None:

@@ -25,11 +25,13 @@ class FrontEnd:
         address: of the page, "http://127.0.0.1:PORT".
         http: a client on it.
         log: what it wrote.
+        pid: of its process.
     """
 
     address: str
     http: httpx.Client
     log: Path
+    pid: int
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def running_front_end(port: int, log: Path, *flags: str) -> Iterator[FrontEnd]:
             address = f"http://127.0.0.1:{port}"
             assert told == f"Page and API on {address}\n", log.read_text()
             with httpx.Client(base_url=address, timeout=60) as client:
-                yield FrontEnd(address, client, log)
+                yield FrontEnd(address, client, log, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
