@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import data
 from data.imaging import prepare_scan, read_scan
+from serving.answers import read_thresholds
 from serving.card import parse_card
 from serving.contract import (
     CARD,
@@ -96,12 +97,9 @@ def _is_answered(call: Call, signature: str, inputs: Arrays) -> bool:
 def _check_card(call: Call) -> None:
     answer = _checked_types(CARD, call(CARD, {"format": _objects([b"json", b"markdown"])}), 2)
     try:
-        stated = parse_card(answer["card"][0])["thresholds"]
-        low, label, high = (float(stated[name]) for name in ("low", "label", "high"))
+        read_thresholds(parse_card(answer["card"][0]))
     except (KeyError, OverflowError, TypeError, ValueError) as error:
-        raise AnswerError("the card signature holds no thresholds low, label, high") from error
-    if not 0.0 <= low <= label <= high <= 1.0:
-        raise AnswerError("the card's thresholds are not 0 <= low <= label <= high <= 1")
+        raise AnswerError("the card signature holds no thresholds in order") from error
     if not answer["card"][1]:
         raise AnswerError("the card signature answers nothing for markdown")
 

@@ -113,16 +113,12 @@ def test_an_image_of_another_size_must_be_refused_by_the_graph(model):
 
 
 @pytest.mark.parametrize(
-    ("card", "told"),
-    [
-        (b"not json", "holds no thresholds low, label, high"),
-        (b"{}", "holds no thresholds low, label, high"),
-        (b'{"thresholds": {"low": 0.9, "label": 0.5, "high": 0.8}}', "0 <= low <= label <= high"),
-    ],
+    "card",
+    [b"not json", b"{}", b'{"thresholds": {"low": 0.9, "label": 0.5, "high": 0.8}}'],
 )
-def test_a_card_without_usable_thresholds_is_refused(model, card, told):
+def test_a_card_without_usable_thresholds_is_refused(model, card):
     def change(answer):
         answer["card"] = np.array([card, b"text"], object)
 
-    with pytest.raises(AnswerError, match=told):
+    with pytest.raises(AnswerError, match="holds no thresholds in order"):
         check_answers(altered(model, "card", change))
