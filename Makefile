@@ -37,7 +37,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults fuzz lint bench soak train docker-up docker-down docker-check lock sbom audit
+.PHONY: help demo test looks faults fuzz lint bench soak train docker-up docker-down docker-check lock sbom audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ demo: $(BIN)/.installed ## model server and page on http://127.0.0.1:7860; Ctrl-
 
 test: $(BIN)/.installed-dev ## all tests but those of docker-check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore=tests/docker
+
+looks: $(BIN)/.installed-dev ## every flow of the page on a phone and in the dark; ten minutes
+	for look in 1440-dark 390-light 390-dark; do \
+	  BROWSER_LOOK=$$look $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser || exit; \
+	done
 
 faults: $(BIN)/.installed-dev ## what must survive, line by line, with faults from outside; under ten minutes
 	FAULTS_UPLOADS=3000 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults \

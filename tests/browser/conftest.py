@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.tabs import SCHEME, WIDTH
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer, scripted_server
 
@@ -34,11 +35,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A function `open_page(front_end, width=1440, **context)` that opens the page in a fresh profile."""
+    """A function `open_page(front_end, width=WIDTH, **context)` that opens the page in a fresh profile."""
     contexts = []
 
-    def visit(front_end: FrontEnd, width: int = 1440, **options: Any) -> Page:
-        wanted: dict[str, Any] = {"viewport": {"width": width, "height": 844}, "locale": "en-GB"}
+    def visit(front_end: FrontEnd, width: int = WIDTH, **options: Any) -> Page:
+        wanted: dict[str, Any] = {
+            "viewport": {"width": width, "height": 844},
+            "color_scheme": SCHEME,
+            "locale": "en-GB",
+        }
         context = browser.new_context(**wanted | options)
         contexts.append(context)
         page = context.new_page()

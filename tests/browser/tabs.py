@@ -1,5 +1,6 @@
 """Opening the page on one of its tabs, in any width and either colour scheme."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,19 +12,22 @@ from tests.ui.front_end import FrontEnd
 TABS = ("analyse", "model", "api")
 #: Every flow is met on a wide screen and on a phone, light and dark.
 LOOKS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+#: The look of flows that name none, `WIDTH-SCHEME`; `make looks` takes them through the other three.
+_width, SCHEME = os.environ.get("BROWSER_LOOK", "1440-light").split("-")
+WIDTH = int(_width)
 OpenTab = Callable[..., Page]
 
 
 @contextmanager
 def opened_tabs(browser: Browser) -> Iterator[OpenTab]:
-    """A function `open_tab(front_end, tab, width=1440, scheme="light", language="en")`."""
+    """A function `open_tab(front_end, tab, width=WIDTH, scheme=SCHEME, language="en")`."""
     contexts = []
 
     def visit(
         front_end: FrontEnd,
         tab: str,
-        width: int = 1440,
-        scheme: str = "light",
+        width: int = WIDTH,
+        scheme: str = SCHEME,
         language: str = "en",
     ) -> Page:
         context = browser.new_context(

@@ -193,18 +193,24 @@ def test_plots_are_shown_and_the_card_can_be_taken_along(
     assert json.loads(download.value.path().read_text()) == card(3)
 
 
+def compared(line: Locator, *versions: int) -> None:
+    """A row's cells are those of these versions, as their column says, or the cell itself on a phone."""
+    expect(line).to_have_count(len(versions))
+    for cell, version in zip(line.all(), versions, strict=True):
+        expect(cell).to_have_attribute("data-label", f"Version {version}")
+
+
 def test_versions_side_by_side(
     page_server: FrontEnd, model_server: ScriptedServer, open_tab: OpenTab
 ) -> None:
     page = open_tab(page_server, "model")
     versions = page.locator("#model-versions")
-    heads = versions.get_by_role("columnheader")
-    expect(heads).to_have_text(["Figure", f"Version {VERSION}", "Version 3", "Version 2"])
+    line = row(versions, "AUC, test").get_by_role("cell")
+    compared(line, VERSION, 3, 2)
     expect(versions.get_by_label("1 (on disk, not served)")).to_be_disabled()
     versions.get_by_label(f"{VERSION} (answers now)").uncheck()
     versions.get_by_label("1 (on disk, not served)").check()
-    expect(heads).to_have_text(["Figure", "Version 3", "Version 2", "Version 1"])
-    line = row(versions, "AUC, test").get_by_role("cell")
+    compared(line, 3, 2, 1)
     expect(line).to_contain_text([shown(card(n)["metrics"]["test"]["auc"]) for n in (3, 2, 1)])
     expect(row(versions, "ECE, test").get_by_role("cell").last).to_have_text("not measured")
     expect(versions).to_contain_text("compare figures with care")

@@ -17,7 +17,9 @@ OpenPage = Callable[..., Page]
 
 def drop(page: Page, *paths: Path) -> None:
     """Drop files or folders of the disk, as the system's file manager would."""
-    box = page.locator(".drop").bounding_box()
+    target = page.locator(".drop")
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
     assert box is not None
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     devtools = page.context.new_cdp_session(page)
