@@ -61,6 +61,12 @@ def read_scan(path: Path) -> bytes:
     return payload
 
 
+def is_still(payload: bytes) -> bool:
+    """Whether a file begins as an image of one of `FORMATS` does."""
+    is_webp = payload[:4] == b"RIFF" and payload[8:12] == b"WEBP"
+    return is_webp or payload.startswith((b"\x89PNG", b"\xff\xd8\xff"))
+
+
 def decode_scan(payload: bytes) -> Image.Image:
     """Decode one PNG, JPEG or WebP file to an upright 8-bit RGB image.
 
@@ -83,6 +89,8 @@ def decode_scan(payload: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels() from None
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
+        if is_still(payload):
+            raise _corrupt() from error
         raise ScanError(
             "unsupported_format",
             "This is not a PNG, JPEG or WebP image. Export the scan in one of these formats.",
@@ -94,9 +102,7 @@ def decode_scan(payload: bytes) -> Image.Image:
             upright = ImageOps.exif_transpose(image)
             rgb = _to_rgb(upright)
         except Exception as error:  # as above
-            raise ScanError(
-                "corrupt", "The image is damaged or incomplete. Export the scan again."
-            ) from error
+            raise _corrupt() from error
     darkest, brightest = rgb.convert("L").getextrema()
     if brightest - darkest < MIN_GREY_RANGE:  # type: ignore[operator]
         raise ScanError("blank", "The image is blank: it shows no contrast. Send another slice.")
@@ -135,6 +141,10 @@ def prepare_scan(payload: bytes) -> NDArray[np.uint8]:
         ScanError: see `decode_scan`.
     """
     return letterbox(decode_scan(payload))
+
+
+def _corrupt() -> ScanError:
+    return ScanError("corrupt", "The image is damaged or incomplete. Export the scan again.")
 
 
 def _too_many_pixels() -> ScanError:

@@ -9,7 +9,7 @@ from typing import Final
 from data.archive import is_archive, is_other_archive, nested_archive, read_archive
 from data.dicom import DicomSeries
 from data.dicom_header import is_dicom
-from data.imaging import ScanError, decode_scan, letterbox
+from data.imaging import ScanError, decode_scan, is_still, letterbox
 from data.nifti import is_nifti, read_nifti
 from data.quality import check_quality
 from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanFile, ScanSlice, Study, StudyKind
@@ -61,7 +61,7 @@ class _StudyReader:
                 content = member.read()
                 if is_archive(content):
                     raise nested_archive()
-                stills += _is_still(content)
+                stills += is_still(content)
                 if stills > MAX_STILLS:
                     raise ScanError(
                         "too_many_members",
@@ -76,7 +76,7 @@ class _StudyReader:
         self, number: int, member: str | None, payload: bytes, read: Callable[[], bytes]
     ) -> Iterator[Study | RefusedFile]:
         try:
-            if not payload or _is_still(payload):
+            if not payload or is_still(payload):
                 yield _read_still(number, member, payload)
                 return
             _check_size(payload)
@@ -109,11 +109,6 @@ def _read_volume(number: int, member: str | None, payload: bytes) -> Study:
         spacing_mm=volume.spacing_mm,
         notes=volume.notes,
     )
-
-
-def _is_still(payload: bytes) -> bool:
-    is_webp = payload[:4] == b"RIFF" and payload[8:12] == b"WEBP"
-    return is_webp or payload.startswith((b"\x89PNG", b"\xff\xd8\xff"))
 
 
 def _check_size(payload: bytes) -> None:
