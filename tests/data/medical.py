@@ -1,5 +1,6 @@
 """Writes scans as DICOM and NIfTI files, as scanners and converters do, for the tests of the readers."""
 
+import gzip
 import io
 import zipfile
 from pathlib import Path
@@ -144,6 +145,17 @@ def nifti(
             header[field] = value
         payload = header.binaryblock + payload[size:]
     return payload
+
+
+def gzip_bomb() -> bytes:
+    """A volume of 1.7 GB in 0.4 MB: all of it is zeros, behind a header that claims them."""
+    header = nifti(np.zeros((8, 8, 8), np.int16), dim=[4, 512, 512, 250, 26, 1, 1, 1])[:352]
+    bomb = io.BytesIO()
+    with gzip.GzipFile(fileobj=bomb, mode="wb", compresslevel=9) as file:
+        file.write(header)
+        for _ in range(400):
+            file.write(bytes(2**20))
+    return bomb.getvalue()
 
 
 def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
