@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from data.studies import ScanFile
 from ui.admission import Admission
-from ui.analyse import Analyser, Wanted
+from ui.analyse import Analyser
 from ui.departures import BoundedStream, run_while_wanted
 from ui.openapi import (
     ASKS_MODEL,
@@ -20,6 +20,7 @@ from ui.openapi import (
     stream_content,
     upload_form,
 )
+from ui.run import Wanted
 from ui.schema import MAX_VERSION, AnalysisReport, ModelStatus
 from ui.uploads import FIELD, read_files
 

@@ -15,9 +15,10 @@ from gradio.events import api
 
 from data.studies import ScanFile
 from ui.admission import Admission
-from ui.analyse import Analyser, Wanted
+from ui.analyse import Analyser
 from ui.failures import AnalysisError
 from ui.parcels import Parcels
+from ui.run import Wanted
 
 #: Events in Gradio's own queue. They hardly wait there: `Admission` decides who runs.
 QUEUE: Final = 100

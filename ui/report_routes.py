@@ -8,10 +8,11 @@ from fastapi.concurrency import run_in_threadpool
 
 from data.studies import ScanFile
 from ui.admission import Admission
-from ui.analyse import Analyser, Wanted
+from ui.analyse import Analyser
 from ui.failures import AnalysisError
 from ui.openapi import ASKS_MODEL, TAKES_FILES, code_sample, errors, upload_form
 from ui.report import NAME, render_report
+from ui.run import Wanted
 from ui.uploads import Form, read_form
 from ui.words import words_of
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.ui.pictures import BRIGHT, DIM, error_of, picture
 from tests.ui.scripted_server import VERSION, ScriptedServer
-from ui.analyse import BATCH
+from ui.run import BATCH
 
 ANALYZE = "/api/v1/analyze"
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -125,7 +125,7 @@ def test_the_card_of_a_version(api: httpx.Client) -> None:
 def test_what_is_no_version(api: httpx.Client, version: str) -> None:
     response = api.get(f"/api/v1/model/{version}")
     assert error_of(response) == (422, "bad_request")
-    assert response.json()["error"]["message"] == "`version` cannot be read."
+    assert response.json()["error"]["message"] == "`version` cannot be read. See /docs."
 
 
 def test_what_is_not_there(api: httpx.Client) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.data.medical import nifti, packed, series
 from tests.ui import pictures
 from tests.ui.scripted_server import VERSION, ScriptedServer
-from ui.analyse import BATCH
+from ui.run import BATCH
 
 PATH = "/api/v1/analyze"
 
