@@ -1,6 +1,6 @@
 // What the model saw, and over it where the evidence lies.
 
-import { cardOf } from "./cards.js";
+import { servedCardOrNull } from "./cards.js";
 import { h } from "./dom.js";
 import { number, t } from "./texts.js";
 import { ofHundred } from "./verdict.js";
@@ -23,7 +23,7 @@ export function evidenceFigure(slice, model, { map = true } = {}) {
     shown.textContent = t("percent", { value: number(Number(slider.value)) });
   });
   const hits = h("span");
-  cardOf(model.model.version).then((card) => {
+  servedCardOrNull(model.model.version).then((card) => {
     const rate = card?.evidence_map?.hit_rate?.value;
     if (typeof rate === "number") hits.textContent = ` ${t("map.hits", { count: ofHundred(rate) })}`;
   });

@@ -4,7 +4,7 @@ import { analyseAll } from "./analyse_all.js";
 import { createDetail } from "./detail.js";
 import { h } from "./dom.js";
 import { csvOf, jsonOf } from "./downloads.js";
-import { isStill } from "./parcels.js";
+import { isStill } from "./requests.js";
 import { groupOf, isComplete, Rows } from "./rows.js";
 import { save } from "./saving.js";
 import { createTable } from "./table.js";
