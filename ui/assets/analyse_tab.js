@@ -47,12 +47,11 @@ export function mount(element) {
       say(answer);
       history.add(answer);
     };
-    const open = (study, slices, model) => answerPanel({ slice: slices[0], model });
     try {
       const files = await (typeof given === "function" ? given(signal) : given);
       if (signal.aborted) return;
       if (!files.length) throw new Error(t("error.no_files"));
-      await run(files, { signal, show, open, answered });
+      await run(files, { signal, show, answered });
     } catch (error) {
       if (!signal.aborted) show(errorPanel(error.message));
     }

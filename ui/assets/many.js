@@ -20,13 +20,11 @@ const SPOKEN_STEPS = 4;
  *
  * @param {object} options
  * @param {File[]} options.files those sent
- * @param {(study: object, slices: object[], model: object) => HTMLElement} options.open the panel of one image:
- *   of its StudyEvent, its only answer, the ModelEvent; a volume has a view of its own
  * @param {() => void} [options.stop] ends the run; without it there is no such button
  * @returns {{ element: HTMLElement, onEvent: Function, onUpload: Function, finish: Function }} `onEvent` takes
  *   the events of `analyseAll`, `onUpload` the share sent, `finish` null or the error that ended the run
  */
-export function createManyView({ files, open, stop = null }) {
+export function createManyView({ files, stop = null }) {
   const rows = new Rows(files);
   const total = files.every(isStill) ? files.length : null; // what is in an archive shows on the way
   const state = { running: true, filter: "all", error: null, hint: "", ends: stop };
@@ -47,7 +45,7 @@ export function createManyView({ files, open, stop = null }) {
     return { name, button, count };
   });
   const table = createTable((row) => detail.show(row));
-  const detail = createDetail({ open, listed: table.listed });
+  const detail = createDetail(table.listed);
   const nothing = h("p", { class: "hint nothing" }, t("many.none"));
   const answeredBy = h("p", { class: "hint answered-by" });
   const keep = ["csv", "json"].map((form) => {
