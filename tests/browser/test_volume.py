@@ -89,7 +89,7 @@ def test_curve_slider_and_picture_move_together(
     expect(slider(page)).to_have_value(str(BRIGHTEST - 1))
     expect(view.locator(".peaks button").first).to_have_attribute("aria-pressed", "true")
 
-    opacity = page.get_by_role("slider", name="Evidence")
+    opacity = page.get_by_role("slider", name="Evidence map")
     opacity.focus()
     page.keyboard.press("Home")
     expect(view.locator(".map")).to_have_css("opacity", "0")
