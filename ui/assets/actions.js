@@ -40,7 +40,7 @@ export function answerActions({ file, slice, model }) {
 }
 
 /** The answer as lines of text. */
-export function asText(decision, { model, thresholds }) {
+function asText(decision, { model, thresholds }) {
   const lines = [t("title")];
   if (decision.in_distribution)
     lines.push(`${verdict(decision)}. ${confidence(decision)}`, `${t("fact.probability")}: ${percent(decision.probability)}`);

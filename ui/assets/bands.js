@@ -13,7 +13,7 @@ export function bands({ risk }, { model, thresholds }) {
   const measured = new Map(RISKS.map((each) => [each, h("span", { class: "measured" })]));
   const rows = RISKS.map((each) =>
     h("li", { class: each === risk ? "here" : null },
-      h("span", { class: `chip ${each}` }, t(`risk.${each}`)),
+      h("span", { class: `pill ${each}` }, t(`risk.${each}`)),
       h("span", {},
         h("span", { class: "bounds" }, t(`band.${each}`, { low, high }), each === risk ? ` ${t("band.here")}` : null),
         " ", measured.get(each))));
