@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.failures import AnalysisError, login_needed, too_many_requests
-from ui.limits import Limiter
+from ui.rate_limit import Limiter
 from ui.replies import error_reply
 from ui.settings import Settings
 
