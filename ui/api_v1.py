@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.responses import Response
@@ -24,8 +24,6 @@ from ui.run import Wanted
 from ui.schema import MAX_VERSION, AnalysisReport, ModelStatus
 from ui.uploads import FIELD, read_files
 
-_HOST: Final = "http://HOST:7860"
-
 
 def add_api_v1(app: FastAPI, analyser: Analyser, admission: Admission) -> None:
     """Add the routes to an application."""
@@ -42,7 +40,7 @@ def add_api_v1(app: FastAPI, analyser: Analyser, admission: Admission) -> None:
         responses={200: {"content": stream_content()}, **errors(*TAKES_FILES, *ASKS_MODEL)},
         openapi_extra=upload_form(many=True)
         | code_sample(
-            f"curl -F {FIELD}=@first.png -F {FIELD}=@second.jpg '{_HOST}/api/v1/analyze?map=true'"
+            f"curl -F {FIELD}=@first.png -F {FIELD}=@second.jpg 'http://HOST:7860/api/v1/analyze?map=true'"
         ),
     )
     async def analyze(
