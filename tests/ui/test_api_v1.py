@@ -21,22 +21,6 @@ def events(response: httpx.Response) -> list[dict]:
     return [json.loads(line) for line in response.text.splitlines()]
 
 
-def test_twenty_files_with_a_bad_one_are_nineteen_answers_and_one_reason(api: httpx.Client) -> None:
-    payloads = [picture(10 + 10 * n) for n in range(20)]
-    payloads[7] = b"hello"
-    report = api.post(ANALYZE, files=files(*payloads)).json()
-    assert [one["file"] for one in report["results"]] == [n for n in range(20) if n != 7]
-    for one in report["results"]:
-        (only,) = one["slices"]
-        level = 10 + 10 * one["file"]
-        assert only["decision"]["probability"] == pytest.approx(level / 255, abs=1e-6)
-        assert (only["heatmap"], only["picture"], only["overlay"]) == (None, None, None)
-    (refused,) = report["refused"]
-    assert (refused["file"], refused["error"]["code"]) == (7, "unsupported_format")
-    assert report["model"] == {"name": "brain_tumor", "version": VERSION}
-    assert report["disclaimer"].startswith("Not a medical device.")
-
-
 def test_map_and_picture_are_there_when_asked_for(api: httpx.Client) -> None:
     response = api.post(ANALYZE, files=files(picture(DIM)), params={"map": 1, "picture": 1})
     (only,) = response.json()["results"][0]["slices"]
