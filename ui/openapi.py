@@ -37,7 +37,7 @@ _RETRY: Final = {
 }
 _MEANINGS: Final[dict[int, str]] = {
     401: "No login and no key, or wrong ones.",
-    404: "The version is not served.",
+    404: "There is no such version or plot.",
     408: "The upload stopped.",
     413: "Larger than this route takes.",
     415: "No format of scans that we know.",
