@@ -1,7 +1,6 @@
 """Fixtures shared by every room's tests: sample scans, free ports, and a real local server."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 #: Generous: where a training has the cores, starting TensorFlow takes a minute.
 START_S = 240.0
+#: Generous too: an open page of Gradio is drained for five seconds.
 STOP_S = 60.0
 
 
@@ -27,6 +27,15 @@ def eventually(condition: Callable[[], object], what: str, timeout_s: float = ST
         if time.monotonic() > end:
             pytest.fail(f"In {timeout_s:g} s it did not come about that {what}.")
         time.sleep(0.05)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Ask a process to end, and kill one that does not."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def free_tcp_port() -> int:
@@ -118,11 +127,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
                     server.wait_for()
                 yield server
             finally:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(STOP_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                stop(process)
 
     return run
 

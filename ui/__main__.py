@@ -12,7 +12,7 @@ from data.settings_env import environment
 from serving.client import Client
 from ui import share
 from ui.access import Access
-from ui.limits import rate
+from ui.rate_limit import rate
 from ui.settings import Settings
 
 _HELP = """Serve the page and the HTTP API.
@@ -52,7 +52,7 @@ def main(settings: Settings | None = None) -> int:
     try:
         rate(settings.rate_limit)
         access = Access.read(settings)
-        share.check(settings)
+        share.check_allowed(settings)
         client = Client(
             settings.server,
             model=settings.model,
@@ -94,7 +94,7 @@ def main(settings: Settings | None = None) -> int:
         try:
             if settings.share:
                 print(share.warning(settings), file=sys.stderr)
-                print(f"Public address: {share.share(settings.port)}", flush=True)
+                print(f"Public address: {share.open_tunnel(settings.port)}", flush=True)
             uvicorn.Server(config).run(sockets=[listener])
         except share.ShareError as error:
             print(error, file=sys.stderr)

@@ -13,8 +13,8 @@ from limits import parse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.failures import AnalysisError, too_many_requests
-from ui.limits import Limiter
+from ui.failures import AnalysisError, login_needed, too_many_requests
+from ui.rate_limit import Limiter
 from ui.replies import error_reply
 from ui.settings import Settings
 
@@ -105,7 +105,7 @@ class Gatekeeper:
         if admits is False:
             self._wrong.hit(scope)
         needed = "name and password" if self._access.has_logins else f"a key in `{KEY_HEADER}`"
-        return AnalysisError(401, "login_needed", f"This service is protected. Send {needed}.")
+        return login_needed(needed)
 
 
 def _logins(path: Path) -> Iterator[str]:

@@ -1,35 +1,24 @@
 """The one way from files to answers; the page, every route of the API and Gradio's events take it."""
 
-import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from dataclasses import dataclass
+from typing import Any
 
 from data.imaging import ScanError
-from data.reading import read_studies
-from data.studies import RefusedFile, ScanFile, ScanSlice, Study
+from data.studies import ScanFile
 from serving import errors
-from serving.client import Answer, Client, Prediction, Thresholds
+from serving.client import Client
 from ui.failures import (
     AnalysisError,
     empty_slice,
-    failed_server,
     refused_file,
-    replaced_model,
     several_slices,
-    unexpected_error,
+    told_to_the_user,
     unknown_version,
 )
-from ui.heatmap import overlay
-from ui.pictures import data_url
+from ui.run import Run, Wanted
 from ui.schema import (
     DISCLAIMER,
     Analysis,
@@ -43,7 +32,6 @@ from ui.schema import (
     ModelEvent,
     ModelStatus,
     ModelVersion,
-    QualityWarning,
     Refusal,
     RefusedEvent,
     SliceEvent,
@@ -52,24 +40,6 @@ from ui.schema import (
     StudyResult,
     ThresholdValues,
 )
-
-#: Images in one question to the model server: answers come in while the next are being read.
-BATCH: Final = 16
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted beside the decision.
-
-    Attributes:
-        map: where the evidence lies.
-        picture: what the model saw, and with `map` the map in colour over it.
-    """
-
-    map: bool = False
-    picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,26 +61,6 @@ class OnlySlice:
     latency_ms: Latency
 
 
-@dataclass
-class _Run:
-    """One request on its way: which version answers it, and where the time goes."""
-
-    wanted: Wanted
-    version: int | None = None
-    prepare_ms: float = 0.0
-    model_ms: float = 0.0
-    waiting: list[tuple[int, int, ScanSlice]] = field(default_factory=list)
-
-    @property
-    def to_ask(self) -> int:
-        """How many of those that wait the model will be asked about."""
-        return sum(not one.empty for _, _, one in self.waiting)
-
-    @property
-    def latency(self) -> Latency:
-        return Latency(prepare=round(self.prepare_ms, 2), model=round(self.model_ms, 2))
-
-
 class Analyser:
     """Analyses scans with the model behind one client; safe to call from many threads."""
 
@@ -129,8 +79,8 @@ class Analyser:
             hear: is told every event of every analysis, to count it.
             version_label: of the version to ask; None asks the newest.
         """
-        self.client = client
-        self.model = model
+        self._client = client
+        self._model = model
         self._hear = hear
         self._label = version_label
         # A decoded image takes up to 150 MB; one for each core keeps memory bounded.
@@ -227,15 +177,15 @@ class Analyser:
         Raises:
             AnalysisError: none does, or the model server does not say.
         """
-        with _told_to_the_user():
-            versions = self.client.status()
+        with told_to_the_user():
+            versions = self._client.status()
             ready = [version for version, state in versions.items() if state == "AVAILABLE"]
             if not ready:
                 raise errors.ModelNotFound()
             version = max(ready)
             if self._label is not None:
-                version = self.client.metadata(version_label=self._label).version
-        return ModelStatus(name=self.model, version=version, versions=versions)
+                version = self._client.metadata(version_label=self._label).version
+        return ModelStatus(name=self._model, version=version, versions=versions)
 
     def card(self, version: int) -> dict[str, Any]:
         """The model card of a version.
@@ -243,137 +193,14 @@ class Analyser:
         Raises:
             AnalysisError: the version is not served, or the model server does not say.
         """
-        with _told_to_the_user():
+        with told_to_the_user():
             try:
-                return self.client.card(version)
+                return self._client.card(version)
             except errors.ModelNotFound as error:
                 raise unknown_version(version) from error
 
     def _heard(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
-        for event in self._events(files, wanted):
+        run = Run(self._client, self._model, self._label, wanted, self._decoding)
+        for event in run.events(files):
             self._hear(event)
             yield event
-
-    def _events(self, files: Sequence[ScanFile], wanted: Wanted) -> Iterator[Event]:
-        run = _Run(wanted)
-        number = 0
-        for found in self._read(files, run):
-            if isinstance(found, RefusedFile):
-                error = ErrorDetail(code=found.error.code, message=str(found.error))
-                yield RefusedEvent(file=found.file, member=found.member, error=error)
-                continue
-            yield StudyEvent(
-                study=number,
-                file=found.file,
-                member=found.member,
-                kind=found.kind,
-                plane=found.plane,
-                spacing_mm=found.spacing_mm,
-                length=len(found.slices),
-                notes=[QualityWarning(code=n.code, message=n.message) for n in found.notes],
-            )
-            for index, one in enumerate(found.slices):
-                run.waiting.append((number, index, one))
-                if run.to_ask == BATCH:
-                    yield from self._answer_waiting(run)
-            number += 1
-        yield from self._answer_waiting(run)
-        yield EndEvent(latency_ms=run.latency)
-
-    def _read(self, files: Sequence[ScanFile], run: _Run) -> Iterator[Study | RefusedFile]:
-        studies = read_studies(files)
-        while True:
-            try:
-                with self._decoding:
-                    start = time.perf_counter()
-                    found = next(studies, None)
-                    run.prepare_ms += _milliseconds_since(start)
-            except Exception as error:
-                raise unexpected_error() from error
-            if found is None:
-                return
-            yield found
-
-    def _answer_waiting(self, run: _Run) -> Iterator[Event]:
-        """Answer the slices that wait, in order, all of a request by one version; empty ones unasked."""
-        waiting, run.waiting = run.waiting, []
-        images = [one.image for _, _, one in waiting if not one.empty]
-        predictions: Iterator[Prediction] = iter(())
-        if images:
-            first = run.version is None
-            start = time.perf_counter()
-            answer, thresholds = self._ask(np.stack(images), run)
-            run.model_ms += _milliseconds_since(start)
-            predictions = iter(answer.predictions)
-            if first:
-                yield ModelEvent(
-                    model=ModelVersion(name=self.model, version=answer.version),
-                    thresholds=ThresholdValues(
-                        low=thresholds.low, label=thresholds.label, high=thresholds.high
-                    ),
-                )
-        for study, index, one in waiting:
-            prediction = None if one.empty else next(predictions)
-            yield SliceEvent(study=study, slice=_slice_result(index, one, prediction, run.wanted))
-
-    def _ask(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
-        with _told_to_the_user():
-            try:
-                answer, thresholds = self._predict(images, run)
-            except errors.ModelNotFound as error:
-                if run.version is not None:
-                    raise replaced_model() from error
-                # The version may have been replaced between the two calls; its successor is ready.
-                answer, thresholds = self._predict(images, run)
-        run.version = answer.version
-        return answer, thresholds
-
-    def _predict(self, images: NDArray[np.uint8], run: _Run) -> tuple[Answer, Thresholds]:
-        ask = self.client.explain if run.wanted.map else self.client.predict
-        label = self._label if run.version is None else None
-        answer = ask(images, version=run.version, version_label=label)
-        return answer, self.client.thresholds(answer.version)
-
-
-@contextmanager
-def _told_to_the_user() -> Iterator[None]:
-    """Turn what goes wrong at the model server into an `AnalysisError`."""
-    try:
-        yield
-    except AnalysisError:
-        raise
-    except errors.ServingError as error:
-        _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
-        raise failed_server(error) from error
-    except Exception as error:
-        raise unexpected_error() from error
-
-
-def _slice_result(
-    index: int, one: ScanSlice, prediction: Prediction | None, wanted: Wanted
-) -> SliceResult:
-    heatmap = None if prediction is None else prediction.heatmap
-    return SliceResult(
-        index=index,
-        empty=one.empty,
-        decision=None if prediction is None else _decision(prediction),
-        warnings=[QualityWarning(code=f.code, message=f.message) for f in one.findings],
-        heatmap=None if heatmap is None else heatmap.astype(float).round(4).tolist(),
-        picture=data_url(Image.fromarray(one.image)) if wanted.picture else None,
-        overlay=data_url(overlay(heatmap)) if wanted.picture and heatmap is not None else None,
-    )
-
-
-def _decision(prediction: Prediction) -> Decision:
-    return Decision(
-        label=prediction.label,
-        probability=prediction.probability,
-        confidence=prediction.confidence,
-        risk=prediction.risk,
-        in_distribution=prediction.in_distribution,
-        ood_score=prediction.ood_score,
-    )
-
-
-def _milliseconds_since(start: float) -> float:
-    return (time.perf_counter() - start) * 1000

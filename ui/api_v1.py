@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.responses import Response
 
 from data.studies import ScanFile
 from ui.admission import Admission
-from ui.analyse import Analyser, Wanted
+from ui.analyse import Analyser
 from ui.departures import BoundedStream, run_while_wanted
 from ui.openapi import (
     ASKS_MODEL,
@@ -20,10 +20,9 @@ from ui.openapi import (
     stream_content,
     upload_form,
 )
+from ui.run import Wanted
 from ui.schema import MAX_VERSION, AnalysisReport, ModelStatus
 from ui.uploads import FIELD, read_files
-
-_HOST: Final = "http://HOST:7860"
 
 
 def add_api_v1(app: FastAPI, analyser: Analyser, admission: Admission) -> None:
@@ -41,7 +40,7 @@ def add_api_v1(app: FastAPI, analyser: Analyser, admission: Admission) -> None:
         responses={200: {"content": stream_content()}, **errors(*TAKES_FILES, *ASKS_MODEL)},
         openapi_extra=upload_form(many=True)
         | code_sample(
-            f"curl -F {FIELD}=@first.png -F {FIELD}=@second.jpg '{_HOST}/api/v1/analyze?map=true'"
+            f"curl -F {FIELD}=@first.png -F {FIELD}=@second.jpg 'http://HOST:7860/api/v1/analyze?map=true'"
         ),
     )
     async def analyze(

@@ -20,13 +20,13 @@ from ui.api_v1 import add_api_v1
 from ui.errors import add_error_replies
 from ui.events import add_events
 from ui.guard import GradioGate, SecurityHeaders
-from ui.limits import RateLimit, rate
 from ui.limits_route import add_limits
 from ui.metrics import Measured, Metrics
 from ui.model_routes import add_model_directory
 from ui.openapi import describe, errors
 from ui.page import ASSETS, build_page, page_options
 from ui.parcels import Parcels
+from ui.rate_limit import RateLimit, rate
 from ui.report_routes import add_report
 from ui.sample_routes import add_sample_routes
 from ui.schema import DISCLAIMER

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ui.failures import AnalysisError
+from ui.failures import AnalysisError, internal_error
 from ui.replies import error_reply
 
 #: nginx's "client closed request"; nobody reads it but the metrics.
@@ -31,7 +31,7 @@ def add_error_replies(app: FastAPI) -> None:
     def invalid(request: Request, error: RequestValidationError) -> Response:
         # The names of parameters, never what was sent in them.
         names = ", ".join(sorted({f"`{one['loc'][-1]}`" for one in error.errors()}))
-        return error_reply(AnalysisError(422, "bad_request", f"{names} cannot be read."))
+        return error_reply(AnalysisError(422, "bad_request", f"{names} cannot be read. See /docs."))
 
     @app.exception_handler(ClientDisconnect)
     def gone(request: Request, error: ClientDisconnect) -> Response:
@@ -39,9 +39,7 @@ def add_error_replies(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:
-        return error_reply(
-            AnalysisError(500, "internal_error", "Something went wrong on our side.")
-        )
+        return error_reply(internal_error())
 
     _answer_the_rest(app)
 

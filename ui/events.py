@@ -15,9 +15,10 @@ from gradio.events import api
 
 from data.studies import ScanFile
 from ui.admission import Admission
-from ui.analyse import Analyser, Wanted
+from ui.analyse import Analyser
 from ui.failures import AnalysisError
 from ui.parcels import Parcels
+from ui.run import Wanted
 
 #: Events in Gradio's own queue. They hardly wait there: `Admission` decides who runs.
 QUEUE: Final = 100
@@ -28,10 +29,9 @@ def add_events(page: gr.Blocks, analyser: Analyser, admission: Admission, parcel
 
     async def analyze(image: str, map: bool = False) -> dict[str, Any]:
         """Analyse one file, its bytes as base64 or as a `data:` address; the JSON of /api/v1/analyze."""
-        with _honest():
-            if not isinstance(
-                image, str
-            ):  # Gradio does not hold callers to the types it tells them
+        with _reason_told():
+            # Gradio does not hold callers to the types it tells them.
+            if not isinstance(image, str):
                 raise _no_base64()
             with parcels.redeemed(image) as text:
                 files = [ScanFile("", _payload(text))]
@@ -43,7 +43,7 @@ def add_events(page: gr.Blocks, analyser: Analyser, admission: Admission, parcel
 
     def model() -> dict[str, Any]:
         """The model and its versions; the JSON of /api/v1/model."""
-        with _honest():
+        with _reason_told():
             return analyser.ready().model_dump(mode="json")
 
     with page:
@@ -53,7 +53,7 @@ def add_events(page: gr.Blocks, analyser: Analyser, admission: Admission, parcel
 
 
 @contextmanager
-def _honest() -> Iterator[None]:
+def _reason_told() -> Iterator[None]:
     """Tell why there is no answer; of other errors Gradio tells nothing at all."""
     try:
         yield

@@ -1,6 +1,8 @@
-"""Why there is no answer, in words for who asked: the one place of these sentences."""
+"""Why there is no answer, in words for who asked."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from data.imaging import ScanError
@@ -149,9 +151,30 @@ def too_many_requests(retry_after_s: int) -> AnalysisError:
     )
 
 
-def unexpected_error() -> AnalysisError:
-    """The answer to a defect of ours, which is logged; call it while handling the exception."""
-    _log.exception("unexpected error while analysing a scan")
+def login_needed(needed: str) -> AnalysisError:
+    """The answer to who shows nothing that opens."""
+    return AnalysisError(401, "login_needed", f"This service is protected. Send {needed}.")
+
+
+def internal_error() -> AnalysisError:
+    """The answer to a defect of ours."""
     return AnalysisError(
-        500, "internal_error", "Something went wrong on our side. Your scan was not analysed."
+        500,
+        "internal_error",
+        "Something went wrong on our side. Try again; if it stays so, tell whoever runs this service.",
     )
+
+
+@contextmanager
+def told_to_the_user() -> Iterator[None]:
+    """Turn what goes wrong while a scan is analysed into an `AnalysisError`, and log it."""
+    try:
+        yield
+    except AnalysisError:
+        raise
+    except errors.ServingError as error:
+        _log.warning("no answer from the model server: %s: %s", type(error).__name__, error)
+        raise failed_server(error) from error
+    except Exception as error:
+        _log.exception("unexpected error while analysing a scan")
+        raise internal_error() from error

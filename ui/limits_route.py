@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from data.imaging import MAX_FILE_BYTES
-from ui.limits import rate
+from ui.rate_limit import rate
 from ui.settings import Settings
 from ui.uploads import MAX_FILES, MAX_REQUEST_BYTES
 
@@ -16,7 +16,7 @@ class Limits(BaseModel):
     files: int = Field(description="Files in one request to `/api/v1/analyze`.", examples=[1000])
     request_mb: int = Field(description="Megabytes of all files together.", examples=[256])
     seconds: float = Field(
-        description="As long the model may take for the images of one question to it.",
+        description="Seconds that the model may take for one question, of up to 16 images.",
         examples=[10.0],
     )
     rate: str | None = Field(

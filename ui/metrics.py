@@ -1,6 +1,7 @@
 """What is counted, as Prometheus text: how many, how long, how much; never what, or from whom."""
 
 import time
+from functools import partial
 from typing import Final
 
 from prometheus_client import (
@@ -19,7 +20,7 @@ from ui.admission import Admission, Budget
 from ui.schema import EndEvent, Event, FailedEvent, RefusedEvent, SliceEvent
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-_PREFIX: Final = "brain_tumor_ui_"
+_NAMESPACE: Final = "brain_tumor_ui"
 #: Seconds.
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SHARES: Final = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99, 1)
@@ -34,50 +35,39 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._requests = Counter(
-            _PREFIX + "requests",
-            "Requests by route and HTTP status.",
-            ["route", "status"],
-            registry=registry,
+        counter = partial(Counter, namespace=_NAMESPACE, registry=registry)
+        gauge = partial(Gauge, namespace=_NAMESPACE, registry=registry)
+        histogram = partial(Histogram, namespace=_NAMESPACE, registry=registry)
+        self._requests = counter(
+            "requests", "Requests by route and HTTP status.", ["route", "status"]
         )
-        self._seconds = Histogram(
-            _PREFIX + "request_seconds",
+        self._seconds = histogram(
+            "request_seconds",
             "From a request to the end of its answer, by route.",
             ["route"],
             buckets=_BOUNDS,
-            registry=registry,
         )
-        self._slices = Counter(
-            _PREFIX + "slices",
+        self._slices = counter(
+            "slices",
             "Images and slices by risk; `unfamiliar` where the model does not know such images.",
             ["risk"],
-            registry=registry,
         )
-        self._probability = Histogram(
-            _PREFIX + "probability",
-            "P(tumour) of images and slices that the model knows.",
-            buckets=_SHARES,
-            registry=registry,
+        self._probability = histogram(
+            "probability", "P(tumour) of images and slices that the model knows.", buckets=_SHARES
         )
-        self._refused = Counter(
-            _PREFIX + "refused_files", "Files that are no scans.", ["code"], registry=registry
+        self._refused = counter("refused_files", "Files that are no scans.", ["code"])
+        self._failed = counter(
+            "failed_streams", "Streams that the model server broke off.", ["code"]
         )
-        self._failed = Counter(
-            _PREFIX + "failed_streams",
-            "Streams that the model server broke off.",
-            ["code"],
-            registry=registry,
-        )
-        self._phases = Histogram(
-            _PREFIX + "phase_seconds",
+        self._phases = histogram(
+            "phase_seconds",
             "Time of an analysis spent on reading its files and on the model's answers.",
             ["phase"],
             buckets=_BOUNDS,
-            registry=registry,
         )
-        self._gauge("running", "Analyses that run.").set_function(lambda: admission.running)
-        self._gauge("waiting", "Analyses that wait.").set_function(lambda: admission.waiting)
-        self._gauge("upload_bytes", "Bytes of uploads held.").set_function(lambda: budget.held)
+        gauge("running", "Analyses that run.").set_function(lambda: admission.running)
+        gauge("waiting", "Analyses that wait.").set_function(lambda: admission.waiting)
+        gauge("upload_bytes", "Bytes of uploads held.").set_function(lambda: budget.held)
 
     def hear(self, event: Event) -> None:
         """Count an event of an analysis."""
@@ -98,17 +88,13 @@ class Metrics:
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
         self._requests.labels(route, status).inc()
-        if (
-            route != _PAGE
-        ):  # a page that is open holds a connection, which takes as long as it is open
+        # A page holds a connection for as long as it is open.
+        if route != _PAGE:
             self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
         """The page of metrics, of type `CONTENT_TYPE`."""
         return generate_latest(self._registry)
-
-    def _gauge(self, name: str, meaning: str) -> Gauge:
-        return Gauge(_PREFIX + name, meaning, registry=self._registry)
 
 
 class Measured:

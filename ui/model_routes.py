@@ -17,8 +17,6 @@ from ui.openapi import errors
 from ui.schema import MAX_VERSION
 
 CARD: Final = "model_card.json"
-#: A model's directory changes only when a version is published, but one may be taken away again.
-_CACHED: Final = {"Cache-Control": "max-age=3600"}
 _PLOT: Final = re.compile(r"^[a-z0-9_]{1,64}\.png$")
 _PNG: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
@@ -65,28 +63,29 @@ class ModelDirectory:
 
     def plots(self, version: int) -> list[str]:
         """Names of a version's plots, in order."""
-        folder = self._path / str(version)
-        sums = stated(folder)
-        names = (one.name for one in (folder / "plots").glob("*.png") if one.is_file())
-        return sorted(
-            name
-            for name in names
-            if _PLOT.fullmatch(name) and (sums is None or f"plots/{name}" in sums)
-        )
+        return sorted(self._digests_of_plots(version))
 
     def plot(self, version: int, name: str) -> bytes | None:
         """A plot's file, if it is one of `plots` and is what the version was published with."""
-        if name not in self.plots(version):
+        digests = self._digests_of_plots(version)
+        if name not in digests:
             return None
-        folder = self._path / str(version)
         try:
-            payload = (folder / "plots" / name).read_bytes()
+            payload = (self._path / str(version) / "plots" / name).read_bytes()
         except OSError:
             return None
+        unchanged = digests[name] in (None, hashlib.sha256(payload).hexdigest())
+        return payload if unchanged else None
+
+    def _digests_of_plots(self, version: int) -> dict[str, str | None]:
+        """The digest of each plot; None where the version states none at all."""
+        folder = self._path / str(version)
+        names = [one.name for one in (folder / "plots").glob("*.png") if one.is_file()]
+        names = [name for name in names if _PLOT.fullmatch(name)]
         sums = stated(folder)
-        if sums is not None and sums[f"plots/{name}"] != hashlib.sha256(payload).hexdigest():
-            return None
-        return payload
+        if sums is None:
+            return dict.fromkeys(names)
+        return {name: sums[f"plots/{name}"] for name in names if f"plots/{name}" in sums}
 
 
 def add_model_directory(app: FastAPI, path: Path | None) -> None:
@@ -119,7 +118,11 @@ def add_model_directory(app: FastAPI, path: Path | None) -> None:
         """As it lies on disk, whether served or not. `/api/v1/model/{version}` gives a served one's."""
         found = None if directory is None else directory.card(number)
         if found is None:
-            raise AnalysisError(404, "version_not_found", f"There is no version {number} on disk.")
+            raise AnalysisError(
+                404,
+                "version_not_found",
+                f"There is no version {number} on disk. `/api/v1/versions` lists those that are.",
+            )
         return found
 
     @app.get(
@@ -145,5 +148,9 @@ def add_model_directory(app: FastAPI, path: Path | None) -> None:
         """One of the pictures that `plots` names."""
         found = None if directory is None else directory.plot(version, name)
         if found is None:
-            raise AnalysisError(404, "plot_not_found", "There is no such plot.")
-        return Response(found, media_type="image/png", headers=_CACHED)
+            raise AnalysisError(
+                404,
+                "plot_not_found",
+                f"There is no such plot. `/api/v1/model/{version}/plots` lists those that are.",
+            )
+        return Response(found, media_type="image/png")

@@ -6,8 +6,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from data.imaging import too_large
+from serving.errors import ContractError, DeadlineExceeded, ServerOverloaded
 from ui.access import KEY_HEADER, OPEN, Access
-from ui.failures import RETRY_AFTER_S
+from ui.failures import (
+    RETRY_AFTER_S,
+    AnalysisError,
+    failed_server,
+    internal_error,
+    login_needed,
+    refused_file,
+    stalled,
+    too_many_requests,
+    unknown_version,
+)
+from ui.replies import error_body
 from ui.schema import ErrorBody, Event
 from ui.uploads import FIELD, MAX_FILES
 
@@ -24,7 +37,7 @@ _RETRY: Final = {
 }
 _MEANINGS: Final[dict[int, str]] = {
     401: "No login and no key, or wrong ones.",
-    404: "The version is not served.",
+    404: "There is no such version or plot.",
     408: "The upload stopped.",
     413: "Larger than this route takes.",
     415: "No format of scans that we know.",
@@ -35,26 +48,22 @@ _MEANINGS: Final[dict[int, str]] = {
     503: "The model server is down or busy, or too many analyses wait here; see `Retry-After`.",
     504: "The model server took too long.",
 }
-#: One for each status: code and sentence.
-_EXAMPLES: Final[dict[int, tuple[str, str]]] = {
-    401: ("login_needed", "This service is protected. Send name and password."),
-    404: ("version_not_found", "Version 9 is not served. `/api/v1/model` lists those that are."),
-    408: ("upload_stalled", "The upload came too slowly, or stopped. Send the files again."),
-    413: ("too_large", "The file is larger than 16 MB. Send a smaller export."),
-    415: ("unsupported_format", "This is not a PNG, JPEG or WebP image."),
-    422: ("empty", "The file is empty. Export the scan again and send that file."),
-    429: ("too_many_requests", "Too many requests from your address. Try again in 12 seconds."),
-    500: ("internal_error", "Something went wrong on our side."),
-    502: (
-        "contract_error",
-        "The model server's answer could not be understood, so no diagnosis was read from it. "
-        "Tell whoever runs this service.",
-    ),
-    503: ("server_overloaded", "The model server is busy. Try again in a few seconds."),
-    504: (
-        "deadline_exceeded",
-        "The model server took too long to answer. Your scan was not analysed; try again.",
-    ),
+#: One for each status.
+_EXAMPLES: Final[dict[int, AnalysisError]] = {
+    error.status: error
+    for error in (
+        login_needed("name and password"),
+        unknown_version(9),
+        stalled(),
+        refused_file(too_large()),
+        AnalysisError(415, "unsupported_format", "This is not a PNG, JPEG or WebP image."),
+        AnalysisError(422, "empty", "The file is empty. Export the scan again and send that file."),
+        too_many_requests(12),
+        internal_error(),
+        failed_server(ContractError()),
+        failed_server(ServerOverloaded()),
+        failed_server(DeadlineExceeded()),
+    )
 }
 #: Gradio's, which FastAPI does not know of.
 _PAGE: Final[dict[str, Any]] = {
@@ -177,11 +186,10 @@ def _protect(spec: dict[str, Any], access: Access) -> None:
 
 
 def _error(status: int) -> dict[str, Any]:
-    code, message = _EXAMPLES[status]
     headers = {"headers": _RETRY} if status in (429, 503) else {}
     return {
         "model": ErrorBody,
         "description": _MEANINGS[status],
-        "content": {_JSON: {"example": {"error": {"code": code, "message": message}}}},
+        "content": {_JSON: {"example": error_body(_EXAMPLES[status])}},
         **headers,
     }

@@ -9,7 +9,7 @@ from ui.uploads import MAX_REQUEST_BYTES
 
 TITLE: Final = "Brain-tumour classifier"
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
-STYLES: Final = ("page.css", "scan.css", "many.css", "model.css")
+STYLES: Final = ("page.css", "scan.css", "many.css", "volume.css", "model.css")
 
 
 def build_page() -> gr.Blocks:

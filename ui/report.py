@@ -47,15 +47,11 @@ def render_report(
     Returns:
         The PDF, one page of A4.
     """
-    one, decision, thresholds, latency = (
-        answer.slice,
-        answer.decision,
-        answer.thresholds,
-        answer.latency_ms,
-    )
+    one, decision, thresholds = answer.slice, answer.decision, answer.thresholds
+    latency, judged = answer.latency_ms, decision.in_distribution
     sheet = Sheet(f"{words('title')}: {words('report.title')}", words.language, made)
     _head(sheet, words, name)
-    if decision.in_distribution:
+    if judged:
         _answer(sheet, words, decision, thresholds, card)
     else:
         _refusal(sheet, words, decision)
@@ -79,10 +75,10 @@ def render_report(
     }
 
     def rest() -> None:
-        _warnings(sheet, words, one)
+        _warnings(sheet, words, one, judged)
         _facts(sheet, words, facts, link=card_url)
 
-    _pictures(sheet, words, one, room=_FOOT - sheet.y - sheet.height_of(rest))
+    _pictures(sheet, words, one, judged, room=_FOOT - sheet.y - sheet.height_of(rest))
     rest()
     _foot(sheet, words)
     return sheet.finish()
@@ -178,7 +174,7 @@ def _band(words: Words, card: dict[str, Any], risk: str) -> str:
         )
     # Cards of other versions have other shapes.
     except (KeyError, TypeError, ValueError, ArithmeticError):
-        return words("report.band_unmeasured")
+        return words("model.bands.unmeasured")
 
 
 def _refusal(sheet: Sheet, words: Words, decision: Decision) -> None:
@@ -193,9 +189,8 @@ def _refusal(sheet: Sheet, words: Words, decision: Decision) -> None:
     sheet.y += 6
 
 
-def _pictures(sheet: Sheet, words: Words, one: SliceResult, room: float) -> None:
+def _pictures(sheet: Sheet, words: Words, one: SliceResult, judged: bool, room: float) -> None:
     """The scan, and beside it the map, as large as the room that the words leave."""
-    judged = one.decision is not None and one.decision.in_distribution
     side = min(_PICTURE, room - (_CAPTION + (_NOTE if judged else 0)))
     picture = _image(one.picture)
     sheet.picture(picture, MARGIN, side, words("report.picture"))
@@ -214,8 +209,7 @@ def _image(url: str | None) -> Image.Image:
     return Image.open(BytesIO(b64decode(url.partition(",")[2])))
 
 
-def _warnings(sheet: Sheet, words: Words, one: SliceResult) -> None:
-    judged = one.decision is not None and one.decision.in_distribution
+def _warnings(sheet: Sheet, words: Words, one: SliceResult, judged: bool) -> None:
     if not one.warnings:
         sheet.text(words("report.no_warnings"), 9, colour=QUIET)
     else:

@@ -1,19 +1,20 @@
 """`POST /api/v1/report`: the PDF on one image, which the server analyses itself."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from data.studies import ScanFile
 from ui.admission import Admission
-from ui.analyse import Analyser, Wanted
+from ui.analyse import Analyser
 from ui.failures import AnalysisError
 from ui.openapi import ASKS_MODEL, TAKES_FILES, code_sample, errors, upload_form
 from ui.report import NAME, render_report
+from ui.run import Wanted
 from ui.uploads import Form, read_form
-from ui.words import words_of
+from ui.words import Language, words_of
 
 _NAME: Final[dict[str, Any]] = {
     "type": "string",
@@ -54,7 +55,7 @@ def add_report(app: FastAPI, analyser: Analyser, admission: Admission, root_path
         request: Request,
         form: Annotated[Form, Depends(sent)],
         turn: Annotated[None, Depends(admission.turn)],
-        lang: Annotated[Literal["en", "de"], Query(description="Its language.")] = "en",
+        lang: Annotated[Language, Query(description="Its language.")] = "en",
     ) -> Response:
         """Send one image, or a file with one slice, as multipart/form-data.
 

@@ -10,9 +10,7 @@ from data.studies import StudyKind
 from serving.contract import Risk
 
 DISCLAIMER: Final = "Not a medical device. For research and teaching."
-
-
-#: What a version is in the model server's protocol.
+#: The largest version that the model server's protocol can name.
 MAX_VERSION: Final = 2**63 - 1
 
 

@@ -34,7 +34,7 @@ class Settings:
     the plots of model cards, and the cards of versions that are not served."""
 
     timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 10.0
-    """Seconds the model may take for one scan before the user gets an error."""
+    """Seconds the model may take for one question, of up to 16 images, before the user gets an error."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` lets other machines in."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from ui.settings import Settings
 
-WARNING: Final = (
+_WARNING: Final = (
     "WARNING: --share sends everything through a third party's tunnel (gradio.live), where it is decrypted.\n"
     "Never send medical data to the public address; it is for demonstrations with the page's own samples."
 )
@@ -16,7 +16,7 @@ class ShareError(Exception):
     """There is no public address."""
 
 
-def check(settings: Settings) -> None:
+def check_allowed(settings: Settings) -> None:
     """Whether the settings allow to share.
 
     Raises:
@@ -31,10 +31,10 @@ def check(settings: Settings) -> None:
 
 def warning(settings: Settings) -> str:
     """What to tell before sharing."""
-    return WARNING if settings.login_file else f"{WARNING}\n{_OPEN_TO_ALL}"
+    return _WARNING if settings.login_file else f"{_WARNING}\n{_OPEN_TO_ALL}"
 
 
-def share(port: int) -> str:
+def open_tunnel(port: int) -> str:
     """Open the tunnel to a port of this machine; it closes when the process ends.
 
     Returns:

@@ -5,10 +5,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 TEXTS: Final = Path(__file__).resolve().parent / "texts"
-LANGUAGES: Final = ("en", "de")
+Language = Literal["en", "de"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 
 class Words:

@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.tabs import SCHEME, WIDTH
+from tests.browser.looks import SCHEME, WIDTH
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer, scripted_server
+
+OpenPage = Callable[..., Page]
+OpenTab = Callable[..., Page]
+
+#: Order of the tabs on the page.
+TABS = ("analyse", "model", "api")
 
 expect.set_options(timeout=30_000)  # where other work has the cores, an answer takes seconds
 
@@ -34,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser) -> Iterator[OpenPage]:
     """A function `open_page(front_end, width=WIDTH, **context)` that opens the page in a fresh profile."""
     contexts = []
 
@@ -57,6 +63,30 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield visit
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def open_tab(open_page: OpenPage) -> OpenTab:
+    """A function `open_tab(front_end, tab, width=WIDTH, scheme=SCHEME, language="en")`."""
+
+    def visit(
+        front_end: FrontEnd,
+        tab: str,
+        width: int = WIDTH,
+        scheme: str = SCHEME,
+        language: str = "en",
+    ) -> Page:
+        page = open_page(
+            front_end,
+            width,
+            color_scheme=scheme,
+            locale=language,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        page.get_by_role("tab").nth(TABS.index(tab)).click()
+        return page
+
+    return visit
 
 
 @pytest.fixture(scope="session")

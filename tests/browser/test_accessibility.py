@@ -1,17 +1,15 @@
 """axe-core on every state of the page: nothing serious, nothing critical, in Gradio's own markup neither."""
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.axe import grave_findings
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import answered, choose, picture
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -6,15 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.tabs import LOOKS, OpenTab, opened_tabs, overflowing
+from tests.browser.conftest import OpenTab
+from tests.browser.looks import LOOKS, overflowing
 from tests.conftest import ROOT
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
@@ -23,12 +23,6 @@ pytestmark = pytest.mark.browser
 
 LEVEL = 240
 PROBABILITY = pytest.approx(LEVEL / 255, abs=1e-5)
-
-
-@pytest.fixture
-def open_tab(browser: Browser) -> Iterator[OpenTab]:
-    with opened_tabs(browser) as visit:
-        yield visit
 
 
 @pytest.fixture

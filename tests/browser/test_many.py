@@ -14,13 +14,13 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.axe import grave_findings
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import DROP_ZONE
 from tests.ui import pictures
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 Upload = dict[str, Any]
 
 ANALYSE = re.compile(r"/api/v1/analyze")
@@ -305,6 +305,20 @@ def test_too_many_files_are_refused_before_anything_is_sent(
     choose(page, [upload(f"{n}.png", b"x") for n in range(201)])
     expect(page.get_by_role("alert")).to_contain_text("These are 201 images; up to 200 go at once.")
     assert "POST" not in sent
+
+
+def test_the_limits_are_those_that_the_server_tells(
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage
+) -> None:
+    limits = front_end.http.get("/api/v1/limits").json() | {"files": 2, "file_mb": 0}
+    page = open_page(front_end)
+    page.route("**/api/v1/limits", lambda route: route.fulfill(json=limits))
+    page.reload()
+    choose(page, [upload(f"IM{n}", b"x") for n in range(3)])
+    expect(page.get_by_role("alert")).to_contain_text("3 files of series; up to 2 go at once")
+    choose(page, [upload("a.png", picture(40)), upload("b.png", picture(50))])
+    expect(lines(page)).to_have_count(2)
+    expect(lines(page).first).to_contain_text("larger than 0 MB. Send a smaller export.")
 
 
 def test_a_busy_model_server_is_waited_for(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.tabs import LOOKS, OpenTab, opened_tabs, overflowing
+from tests.browser.conftest import OpenTab
+from tests.browser.looks import LOOKS, overflowing
 from tests.conftest import ROOT
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import VERSION, ScriptedServer
@@ -31,12 +32,6 @@ def shown(figure: dict[str, float]) -> str:
 
 def percent(figure: dict[str, float]) -> str:
     return words_of("en").percent(figure["value"])
-
-
-@pytest.fixture
-def open_tab(browser: Browser) -> Iterator[OpenTab]:
-    with opened_tabs(browser) as visit:
-        yield visit
 
 
 @pytest.fixture(scope="module")

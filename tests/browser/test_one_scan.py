@@ -5,15 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import DROP_ZONE, answered, choose, picture, verdict
 from tests.conftest import RunningServer, eventually
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer, scripted_server
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 
 
 @pytest.mark.parametrize("width", [390, 1440])

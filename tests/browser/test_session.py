@@ -1,18 +1,17 @@
 """What can be done with answers: look again, compare, copy, print."""
 
 import re
-from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pypdf import PdfReader
 
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import DROP_ZONE, answered, choose, picture, verdict
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -62,10 +61,13 @@ def test_the_session_is_bounded_and_gone_with_the_tab(
     expect(page.locator("#history .past li")).to_have_count(0)
 
 
+@pytest.mark.parametrize("over", ["https", "http"])
 def test_the_answer_can_be_copied_as_text(
-    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage
+    front_end: FrontEnd, model_server: ScriptedServer, open_page: OpenPage, over: str
 ) -> None:
     page = open_page(front_end, permissions=["clipboard-read", "clipboard-write"])
+    if over == "http":  # where pages are not let near the clipboard
+        page.evaluate("navigator.clipboard.writeText = undefined")
     choose(page, picture(240))
     page.get_by_role("button", name="Copy as text").click()
     expect(page.get_by_text("Copied.")).to_be_visible()

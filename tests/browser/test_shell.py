@@ -1,16 +1,14 @@
 """The page around the parts: languages, colours, keyboard, narrow and wide, no other host."""
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import DROP_ZONE, answered, choose, picture
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 
 
 def test_the_language_can_be_switched_and_stays(

@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import grave_findings
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import DROP_ZONE
 from tests.data.medical import grey, nifti, packed, series
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 
 #: Slices of air at either end, and in between a head that grows brighter up to the slice `BRIGHTEST`.
 AIR, LENGTH, BRIGHTEST = 4, 48, 30
@@ -89,7 +89,7 @@ def test_curve_slider_and_picture_move_together(
     expect(slider(page)).to_have_value(str(BRIGHTEST - 1))
     expect(view.locator(".peaks button").first).to_have_attribute("aria-pressed", "true")
 
-    opacity = page.get_by_role("slider", name="Evidence")
+    opacity = page.get_by_role("slider", name="Evidence map")
     opacity.focus()
     page.keyboard.press("Home")
     expect(view.locator(".map")).to_have_css("opacity", "0")

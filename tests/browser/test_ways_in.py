@@ -1,18 +1,17 @@
 """How scans come in: drop, paste, folder, camera, samples; and that the last choice is the one answered."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from tests.browser.conftest import OpenPage
 from tests.browser.scans import DROP_ZONE, answered, choose, picture
 from tests.conftest import eventually
 from tests.ui.front_end import FrontEnd
 from tests.ui.scripted_server import ScriptedServer
 
 pytestmark = pytest.mark.browser
-OpenPage = Callable[..., Page]
 
 
 def drop(page: Page, *paths: Path) -> None:

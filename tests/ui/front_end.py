@@ -1,7 +1,6 @@
 """A real `python -m ui` process."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT
-
-#: Gradio keeps a page's connection open, so an orderly end takes the five seconds of draining.
-STOP_S = 20.0
+from tests.conftest import ROOT, stop
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,4 @@ def running_front_end(port: int, log: Path, *flags: str) -> Iterator[FrontEnd]:
             with httpx.Client(base_url=address, timeout=60) as client:
                 yield FrontEnd(address, client, log, process.pid)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            stop(process)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-import ui.analyse
+import ui.run
 from tests.ui.conftest import RunFrontEnd
 from tests.ui.front_end import FrontEnd
 from tests.ui.pictures import BRIGHT, DIM, error_of, noise, picture, send
@@ -185,7 +185,7 @@ def test_an_error_of_ours_tells_nothing(
         raise RuntimeError("secret")
         yield
 
-    monkeypatch.setattr(ui.analyse, "read_studies", broken)
+    monkeypatch.setattr(ui.run, "read_studies", broken)
     response = send(bare_api, picture(DIM), name="jane_doe.png")
     assert error_of(response) == (500, "internal_error")
     assert "secret" not in response.text

@@ -7,7 +7,7 @@ import pytest
 
 from tests.ui.pictures import BRIGHT, DIM, error_of, picture
 from tests.ui.scripted_server import VERSION, ScriptedServer
-from ui.analyse import BATCH
+from ui.run import BATCH
 
 ANALYZE = "/api/v1/analyze"
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -19,22 +19,6 @@ def files(*payloads: bytes) -> list[tuple[str, tuple[str, bytes]]]:
 
 def events(response: httpx.Response) -> list[dict]:
     return [json.loads(line) for line in response.text.splitlines()]
-
-
-def test_twenty_files_with_a_bad_one_are_nineteen_answers_and_one_reason(api: httpx.Client) -> None:
-    payloads = [picture(10 + 10 * n) for n in range(20)]
-    payloads[7] = b"hello"
-    report = api.post(ANALYZE, files=files(*payloads)).json()
-    assert [one["file"] for one in report["results"]] == [n for n in range(20) if n != 7]
-    for one in report["results"]:
-        (only,) = one["slices"]
-        level = 10 + 10 * one["file"]
-        assert only["decision"]["probability"] == pytest.approx(level / 255, abs=1e-6)
-        assert (only["heatmap"], only["picture"], only["overlay"]) == (None, None, None)
-    (refused,) = report["refused"]
-    assert (refused["file"], refused["error"]["code"]) == (7, "unsupported_format")
-    assert report["model"] == {"name": "brain_tumor", "version": VERSION}
-    assert report["disclaimer"].startswith("Not a medical device.")
 
 
 def test_map_and_picture_are_there_when_asked_for(api: httpx.Client) -> None:
@@ -125,7 +109,7 @@ def test_the_card_of_a_version(api: httpx.Client) -> None:
 def test_what_is_no_version(api: httpx.Client, version: str) -> None:
     response = api.get(f"/api/v1/model/{version}")
     assert error_of(response) == (422, "bad_request")
-    assert response.json()["error"]["message"] == "`version` cannot be read."
+    assert response.json()["error"]["message"] == "`version` cannot be read. See /docs."
 
 
 def test_what_is_not_there(api: httpx.Client) -> None:

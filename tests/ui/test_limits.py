@@ -19,7 +19,7 @@ from tests.ui.front_end import FrontEnd
 from tests.ui.pictures import DIM, error_of, noise, picture, send
 from tests.ui.scripted_server import ScriptedServer
 from ui.admission import Budget
-from ui.limits import client_of, rate
+from ui.rate_limit import client_of, rate
 from ui.uploads import BodyLimit
 
 ANALYZE = "/api/v1/analyze"

@@ -12,7 +12,7 @@ import pytest
 from tests.data.medical import nifti, packed, series
 from tests.ui import pictures
 from tests.ui.scripted_server import VERSION, ScriptedServer
-from ui.analyse import BATCH
+from ui.run import BATCH
 
 PATH = "/api/v1/analyze"
 
@@ -49,9 +49,12 @@ def test_of_twenty_files_with_a_bad_one_nineteen_are_answered(
         assert answer["decision"]["probability"] == pytest.approx(
             (20 + 10 * one["file"]) / 255, abs=1e-6
         )
+        assert (answer["heatmap"], answer["picture"], answer["overlay"]) == (None, None, None)
     (refused,) = report["refused"]
     assert refused["file"] == 7
     assert refused["error"]["code"] == "corrupt"
+    assert report["model"] == {"name": "brain_tumor", "version": VERSION}
+    assert report["disclaimer"].startswith("Not a medical device.")
     assert model_server.batches == [16, 3]
 
 

@@ -1,6 +1,7 @@
 // What can be done with an answer: copy it, take it along as a PDF, print it.
 
 import { report } from "./api.js";
+import { copy } from "./clipboard.js";
 import { h } from "./dom.js";
 import { save } from "./saving.js";
 import { language, percent, t } from "./texts.js";
@@ -39,7 +40,7 @@ export function answerActions({ file, slice, model }) {
 }
 
 /** The answer as lines of text. */
-export function asText(decision, { model, thresholds }) {
+function asText(decision, { model, thresholds }) {
   const lines = [t("title")];
   if (decision.in_distribution)
     lines.push(`${verdict(decision)}. ${confidence(decision)}`, `${t("fact.probability")}: ${percent(decision.probability)}`);
@@ -50,20 +51,4 @@ export function asText(decision, { model, thresholds }) {
     `${t("fact.model")}: ${t("fact.version", model)}`,
     t("disclaimer"),
   ].join("\n");
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Over plain HTTP there is no such clipboard; a selected field still has one.
-    const field = h("textarea", { class: "sr-only" });
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    if (!done) return t("action.not_copied");
-  }
-  return t("action.copied");
 }

@@ -1,9 +1,9 @@
 // Any number of files as one run: request after request, patient where the server is busy, and what is
 // refused does not take the rest along.
 
-import { analyse, Refused } from "./api.js";
-import { parcelsOf, tooMuch } from "./parcels.js";
-import { t } from "./texts.js";
+import { analyse, getOnce, Refused } from "./api.js";
+import { requestsOf, tooMuch } from "./requests.js";
+import { number, t } from "./texts.js";
 
 const MOST_WAITS = 6; // for one request, before its files are given back unanswered
 const WAIT_S = 5; // where the server does not say
@@ -26,23 +26,24 @@ const isBusy = ({ status, code }) => status === 429 || status === 503 || code ==
  *   an `AbortError` on `signal`
  */
 export async function analyseAll(files, { onEvent, onUpload = () => {}, signal = null }) {
-  const sentence = tooMuch(files);
+  const limits = await getOnce("api/v1/limits");
+  const sentence = tooMuch(files, limits);
   if (sentence) throw new Refused({ code: "too_much", message: sentence });
-  const { parcels, tooLarge } = parcelsOf(files);
+  const { requests, tooLarge } = requestsOf(files, limits);
   const latency = { prepare: 0, model: 0 };
   const run = { files, onEvent, onUpload, signal, latency, studies: 0, version: null, sent: 0 };
-  run.bytes = parcels.flatMap(({ places }) => places).reduce((total, place) => total + files[place].size, 0) || 1;
+  run.bytes = requests.flatMap(({ places }) => places).reduce((total, place) => total + files[place].size, 0) || 1;
   for (const file of tooLarge) {
-    onEvent({ event: "refused", file, member: null, error: { code: "too_large", message: t("many.too_large") } });
+    onEvent({ event: "refused", file, member: null, error: { code: "too_large", message: t("many.too_large", { most: number(limits.file_mb) }) } });
   }
   let failures = 0;
   let last = null;
-  for (const parcel of parcels) {
+  for (const request of requests) {
     if (failures < MOST_FAILURES) {
-      last = await answered(run, parcel);
+      last = await answered(run, request);
       failures = last ? failures + 1 : 0;
     } else {
-      giveBack(run, parcel.places, parcel.stills, last);
+      giveBack(run, request, last);
     }
   }
   onEvent({ event: "end", latency_ms: run.latency });
@@ -62,7 +63,7 @@ async function answered(run, { places, stills }) {
       if (stills) left = left.filter((place) => !done.has(place));
       const whole = stills || !done.size;
       if (!whole || !isBusy(error) || waits === MOST_WAITS) {
-        giveBack(run, left, stills, error);
+        giveBack(run, { places: left, stills }, error);
         return error;
       }
       await pause(run, Math.min(error.retryAfter ?? WAIT_S, LONGEST_WAIT_S));
@@ -112,7 +113,7 @@ async function sendOnce(run, places, done) {
 }
 
 /** Tell that files got no answer; those of one series as one. */
-function giveBack({ onEvent }, places, stills, error) {
+function giveBack({ onEvent }, { places, stills }, error) {
   const groups = stills ? places.map((place) => [place]) : [places];
   for (const again of groups) {
     const { code, message } = error;

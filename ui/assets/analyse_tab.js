@@ -2,6 +2,7 @@
 
 import { answerActions } from "./actions.js";
 import { answerPanel } from "./answer.js";
+import { getOnce } from "./api.js";
 import { h } from "./dom.js";
 import { createHistory } from "./history.js";
 import { createIntake } from "./intake.js";
@@ -13,6 +14,7 @@ import { spoken } from "./verdict.js";
 
 /** Fill the tab. */
 export function mount(element) {
+  getOnce("api/v1/limits"); // the first scan need not wait for them
   const outcome = h("section", { id: "answer", "aria-label": t("answer.region") }, idlePanel());
   const status = h("p", { class: "sr-only", role: "status" });
   let running = new AbortController();
@@ -45,12 +47,11 @@ export function mount(element) {
       say(answer);
       history.add(answer);
     };
-    const open = (study, slices, model) => answerPanel({ slice: slices[0], model });
     try {
       const files = await (typeof given === "function" ? given(signal) : given);
       if (signal.aborted) return;
       if (!files.length) throw new Error(t("error.no_files"));
-      await run(files, { signal, show, open, answered });
+      await run(files, { signal, show, answered });
     } catch (error) {
       if (!signal.aborted) show(errorPanel(error.message));
     }

@@ -17,13 +17,9 @@ export class Refused extends Error {
     this.status = status;
     this.retryAfter = retryAfter;
   }
-
-  /** The page's server cannot be asked at all. */
-  static unreachable() {
-    return new Refused(UNREACHABLE);
-  }
 }
 
+/** The page's server cannot be asked at all. */
 const UNREACHABLE = { code: "page_unreachable", message: "" };
 
 /**
@@ -66,16 +62,35 @@ export function analyse(files, { onEvent, onUpload = () => {}, signal = null }) 
   });
 }
 
-/** The JSON of a GET under the page's address. */
-export async function get(path) {
+/**
+ * The response to a request under the page's address.
+ *
+ * Rejects with `Refused`, or with an `AbortError` on the options' `signal`.
+ */
+export async function ask(path, options = {}) {
   let response;
   try {
-    response = await fetch(new URL(path, document.baseURI));
-  } catch {
-    throw new Refused(UNREACHABLE);
+    response = await fetch(new URL(path, document.baseURI), options);
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Refused(UNREACHABLE);
   }
   if (!response.ok) throw new Refused(errorIn(await response.text()));
-  return response.json();
+  return response;
+}
+
+/** The JSON of a GET under the page's address. */
+export const get = async (path) => (await ask(path)).json();
+
+const asked = new Map();
+
+/** The same, asked for once; what failed is asked for again the next time. */
+export function getOnce(path) {
+  if (!asked.has(path)) {
+    const answer = get(path);
+    answer.catch(() => asked.delete(path));
+    asked.set(path, answer);
+  }
+  return asked.get(path);
 }
 
 function replyOf(request) {
@@ -83,21 +98,12 @@ function replyOf(request) {
   return { status: request.status, retryAfter: Number.isNaN(seconds) ? null : seconds };
 }
 
-/**
- * The report on one scan, a PDF as a Blob. `name` is printed in it; null leaves the file nameless.
- */
+/** The report on one scan, a PDF as a Blob. `name` is printed in it; null leaves the file nameless. */
 export async function report(file, { language, name }) {
   const form = new FormData();
   form.append("file", file, neutralName(file, 0));
   if (name) form.append("name", name);
-  let response;
-  try {
-    response = await fetch(new URL(`api/v1/report?lang=${language}`, document.baseURI), { method: "POST", body: form });
-  } catch {
-    throw Refused.unreachable();
-  }
-  if (!response.ok) throw new Refused(errorIn(await response.text()));
-  return response.blob();
+  return (await ask(`api/v1/report?lang=${language}`, { method: "POST", body: form })).blob();
 }
 
 /** Names of files often hold names of patients: they stay in the browser, but for the ending. */

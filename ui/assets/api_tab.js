@@ -1,6 +1,6 @@
 // The API tab: how programs ask what this page asks, with this page's own address.
 
-import { get } from "./api.js";
+import { get, getOnce } from "./api.js";
 import { codeBlock } from "./code_block.js";
 import { h } from "./dom.js";
 import { figureTable } from "./figure_table.js";
@@ -34,7 +34,7 @@ function example({ key, language, code }) {
 
 async function describe(element) {
   try {
-    const [limits, spec] = await Promise.all([get("api/v1/limits"), get("openapi.json")]);
+    const [limits, spec] = await Promise.all([getOnce("api/v1/limits"), get("openapi.json")]);
     element.replaceChildren(limitTable(limits), routeTable(spec), errorTable(spec));
   } catch (error) {
     element.replaceChildren(h("p", { role: "alert" }, error.message));

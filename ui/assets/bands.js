@@ -1,6 +1,6 @@
 // What low, medium and high mean: their bounds, and how often each was right on the test scans.
 
-import { cardOf } from "./cards.js";
+import { servedCardOrNull } from "./cards.js";
 import { h } from "./dom.js";
 import { RISKS } from "./risk_zones.js";
 import { number, percent, t } from "./texts.js";
@@ -13,12 +13,12 @@ export function bands({ risk }, { model, thresholds }) {
   const measured = new Map(RISKS.map((each) => [each, h("span", { class: "measured" })]));
   const rows = RISKS.map((each) =>
     h("li", { class: each === risk ? "here" : null },
-      h("span", { class: `chip ${each}` }, t(`risk.${each}`)),
+      h("span", { class: `pill ${each}` }, t(`risk.${each}`)),
       h("span", {},
         h("span", { class: "bounds" }, t(`band.${each}`, { low, high }), each === risk ? ` ${t("band.here")}` : null),
         " ", measured.get(each))));
   const about = h("p", { class: "quiet" });
-  cardOf(model.version).then((card) => {
+  servedCardOrNull(model.version).then((card) => {
     const split = card?.decisions?.test;
     for (const [each, place] of measured) {
       const rate = split?.risk?.[each];

@@ -4,10 +4,10 @@ import { p, quoted, unmeasured } from "./card_parts.js";
 import { h } from "./dom.js";
 import { decimals, figure, measured, share, spoken } from "./figures.js";
 import { figureTable } from "./figure_table.js";
+import { RISKS } from "./risk_zones.js";
 import { number, t } from "./texts.js";
 
 const THRESHOLDS = ["low", "label", "high"];
-const RISKS = ["low", "medium", "high"];
 
 /** Thresholds, bands, and what an answer is worth where tumours are rarer. */
 export function bands(card) {
@@ -34,7 +34,7 @@ function outcome(card) {
       caption: t("model.bands.outcome"),
       head: [t("model.bands.risk"), t("model.scans"), t("model.bands.share"), t("model.bands.tumours")],
       rows: RISKS.map((name) => [
-        h("span", { class: `swatch ${name}` }, t(`model.bands.risk.${name}`)),
+        h("span", { class: `pill ${name}` }, t(`model.bands.risk.${name}`)),
         number(risk[name]?.n ?? 0),
         figure(risk[name]?.share, share),
         figure(risk[name]?.tumor_rate, share),

@@ -25,7 +25,7 @@ export function elsewhere(card) {
       caption: t("model.elsewhere.caption"),
       head: [t("model.elsewhere.left_out"), t("model.elsewhere.plot"), ...kinds.map((kind) => t(`model.elsewhere.${kind}`)), t("model.metric.sensitivity"), t("model.metric.specificity")],
       rows: [
-        [h("span", { class: "visually-hidden" }, t("model.elsewhere.scale")), scale(), ...kinds.map(() => null), null, null],
+        [h("span", { class: "sr-only" }, t("model.elsewhere.scale")), scale(), ...kinds.map(() => null), null, null],
         ...found.map(({ row, auc }) => [
           twoLines(sourceName(row.source), t("model.size", { n: number(row.n), groups: number(row.groups) })),
           forestRow(kinds.map((kind) => ({ kind, name: t(`model.elsewhere.${kind}`), figure: auc[kind] }))),

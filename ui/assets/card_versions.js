@@ -2,12 +2,11 @@
 
 import { p, sourceName, states } from "./card_parts.js";
 import { h } from "./dom.js";
-import { figure, share } from "./figures.js";
+import { figure, METRICS, share } from "./figures.js";
 import { figureTable } from "./figure_table.js";
 import { cardOf, hasCard } from "./model_versions.js";
 import { number, t } from "./texts.js";
 
-const FIGURES = ["auc", "sensitivity", "specificity", "ece", "brier"];
 /** As many columns as a page is wide. */
 const COLUMNS = 3;
 
@@ -43,7 +42,7 @@ function compared(versions, cards) {
   const each = (read) => cards.map(read);
   const rows = [
     [t("model.versions.size"), ...each(({ metrics }) => (metrics?.test ? t("model.size", { n: number(metrics.test.n), groups: number(metrics.test.groups) }) : null))],
-    ...FIGURES.map((name) => [t("model.versions.test", { metric: t(`model.metric.${name}`) }), ...each((card) => figure(card.metrics?.test?.[name]))]),
+    ...METRICS.map((name) => [t("model.versions.test", { metric: t(`model.metric.${name}`) }), ...each((card) => figure(card.metrics?.test?.[name]))]),
     ...left(cards).map((source) => [t("model.versions.left_out", { source: sourceName(source) }), ...each((card) => figure(withoutSource(card, source)))]),
     [t("model.versions.refused"), ...each((card) => figure(card.out_of_distribution?.no_brain_mri?.all?.refused, share))],
     [t("model.versions.hits"), ...each((card) => figure(card.evidence_map?.hit_rate, share))],

@@ -1,5 +1,6 @@
 // One scan out of many, over the table: a window of its own, with the way to the scan before and after.
 
+import { answerPanel } from "./answer.js";
 import { h } from "./dom.js";
 import { namesOf } from "./rows.js";
 import { t } from "./texts.js";
@@ -8,13 +9,11 @@ import { createVolumeView } from "./volume.js";
 /**
  * The window, closed.
  *
- * @param {object} options
- * @param {(study: object, slices: object[], model: object) => HTMLElement} options.open the panel of an image
- * @param {() => import("./rows.js").Row[]} options.listed the rows to walk through, in the table's order
+ * @param {() => import("./rows.js").Row[]} listed the rows to walk through, in the table's order
  * @returns {{ element: HTMLDialogElement, show: Function, onSlice: Function, finish: Function }} `show(row)` opens it;
  *   `onSlice(row, slice)` and `finish()` tell what comes while a volume is shown
  */
-export function createDetail({ open, listed }) {
+export function createDetail(listed) {
   let shown = null;
   let volume = null;
   let running = true;
@@ -61,7 +60,7 @@ export function createDetail({ open, listed }) {
       row.slices.forEach(volume.onSlice);
       if (!running || row.slices.length === row.study.length) volume.finish(null);
     }
-    content.replaceChildren(volume?.element ?? open(row.study, row.slices, row.model));
+    content.replaceChildren(volume?.element ?? answerPanel({ slice: row.slices[0], model: row.model }));
     element.scrollTop = 0;
     if (!element.open) element.showModal();
   };

@@ -1,6 +1,6 @@
 // What the model saw, and over it where the evidence lies.
 
-import { cardOf } from "./cards.js";
+import { servedCardOrNull } from "./cards.js";
 import { h } from "./dom.js";
 import { number, t } from "./texts.js";
 import { ofHundred } from "./verdict.js";
@@ -14,16 +14,9 @@ export function evidenceFigure(slice, model, { map = true } = {}) {
   const scan = h("img", { class: "scan", src: slice.picture, alt: t("map.scan"), width: 224, height: 224 });
   if (!map || !slice.overlay)
     return h("figure", { class: "evidence" }, h("div", { class: "stack" }, scan), h("figcaption", {}, t("map.seen")));
-  const id = `map-opacity-${++last}`;
-  const overlay = h("img", { class: "map", src: slice.overlay, alt: t("map.alt"), width: 224, height: 224, style: `opacity:${SHOWN / 100}` });
-  const shown = h("output", { for: id }, t("percent", { value: number(SHOWN) }));
-  const slider = h("input", { id, type: "range", min: 0, max: 100, step: 5, value: SHOWN });
-  slider.addEventListener("input", () => {
-    overlay.style.opacity = slider.value / 100;
-    shown.textContent = t("percent", { value: number(Number(slider.value)) });
-  });
+  const overlay = h("img", { class: "map", src: slice.overlay, alt: t("map.alt"), width: 224, height: 224 });
   const hits = h("span");
-  cardOf(model.model.version).then((card) => {
+  servedCardOrNull(model.model.version).then((card) => {
     const rate = card?.evidence_map?.hit_rate?.value;
     if (typeof rate === "number") hits.textContent = ` ${t("map.hits", { count: ofHundred(rate) })}`;
   });
@@ -31,6 +24,20 @@ export function evidenceFigure(slice, model, { map = true } = {}) {
     h("div", { class: "pictures" },
       h("img", { class: "scan plain", src: slice.picture, alt: "", width: 224, height: 224 }), // on paper no slider takes the map off
       h("div", { class: "stack" }, scan, overlay)),
-    h("div", { class: "opacity" }, h("label", { for: id }, t("map.opacity")), shown, slider),
+    opacityControl(overlay),
     h("figcaption", {}, t("map.seen"), " ", t("map.what"), hits));
+}
+
+/** A slider for how much of a map shows. */
+export function opacityControl(map) {
+  const id = `map-opacity-${++last}`;
+  const shown = h("output", { for: id });
+  const slider = h("input", { id, type: "range", min: 0, max: 100, step: 5, value: SHOWN });
+  const apply = () => {
+    map.style.opacity = slider.value / 100;
+    shown.textContent = t("percent", { value: number(Number(slider.value)) });
+  };
+  slider.addEventListener("input", apply);
+  apply();
+  return h("div", { class: "opacity" }, h("label", { for: id }, t("map.opacity")), shown, slider);
 }

@@ -3,6 +3,9 @@
 import { h } from "./dom.js";
 import { number, percent, t } from "./texts.js";
 
+/** The metrics that a card is read by, in the order to show them. */
+export const METRICS = ["auc", "sensitivity", "specificity", "ece", "brier"];
+
 /** Whether a card's entry is a measured value. */
 export const measured = (figure) => Number.isFinite(figure?.value);
 
@@ -22,7 +25,7 @@ export function spoken(figure, write = decimals) {
 export function figure(figure, write = decimals) {
   if (!measured(figure)) return h("span", { class: "unmeasured" }, absent(figure));
   const interval = bounded(figure) && h("span", { class: "interval" }, `${write(figure.low)}–${write(figure.high)}`);
-  return h("span", { class: "figure" }, h("span", { class: "value" }, write(figure.value)), interval || null);
+  return h("span", { class: "figure" }, h("span", { class: "value" }, write(figure.value)), interval);
 }
 
 /** Three decimals, as the card has them. */

@@ -40,7 +40,7 @@ export function mark(kind) {
 
 function series({ kind, figure: { value, ...ends } }, y) {
   const interval = bounded(ends) && svg("line", { class: `bar ${kind}`, x1: at(ends.low), x2: at(ends.high), y1: y, y2: y });
-  return svg("g", {}, interval || null, symbol(kind, at(value), y));
+  return svg("g", {}, interval, symbol(kind, at(value), y));
 }
 
 /** Told apart by shape as well as by colour. */

@@ -1,11 +1,11 @@
 // The page's name and what it is for; language and colours.
 
 import { h } from "./dom.js";
-import { nameTabs } from "./tabs.js";
-import { changeLanguage, language, languages, t } from "./texts.js";
+import { nameTabs, openAskedTab } from "./tabs.js";
+import { changeLanguage, language, LANGUAGES, t } from "./texts.js";
 import { chooseTheme, chosenTheme, keepTheme, THEMES } from "./theme.js";
 
-/** Fill the header, and name the tabs below it. */
+/** Fill the header, name the tabs below it, and open the one that the address asks for. */
 export function mount(element) {
   keepTheme();
   element.append(
@@ -13,10 +13,11 @@ export function mount(element) {
     h("div", { class: "masthead" },
       h("div", {}, h("h1", {}, t("title")), h("p", { class: "lead" }, t("header.lead"))),
       h("div", { class: "switches" },
-        choice(t("switch.language"), languages, language, changeLanguage),
+        choice(t("switch.language"), LANGUAGES, language, changeLanguage),
         choice(t("switch.theme"), Object.fromEntries(THEMES.map((theme) => [theme, t(`theme.${theme}`)])), chosenTheme(), chooseTheme))),
     h("p", { class: "disclaimer", role: "note" }, t("disclaimer")));
   nameTabs();
+  openAskedTab();
 }
 
 function choice(name, options, chosen, choose) {

@@ -1,17 +1,13 @@
-// Many scans at once: how far it is, a table that fills as answers come, what to keep of it.
+// Many scans at once: how far it is, answers that come in, and another try for those that did not.
 
 import { analyseAll } from "./analyse_all.js";
-import { createDetail } from "./detail.js";
 import { h } from "./dom.js";
-import { csvOf, jsonOf } from "./downloads.js";
-import { isStill } from "./parcels.js";
+import { isStill } from "./requests.js";
+import { createResults } from "./results.js";
 import { groupOf, isComplete, Rows } from "./rows.js";
-import { save } from "./saving.js";
-import { createTable } from "./table.js";
 import { number, percent, t } from "./texts.js";
 
-const FILTERS = ["all", "high", "medium", "low", "refused", "unanswered"];
-const SUMMED = FILTERS.slice(1);
+const SUMMED = ["high", "medium", "low", "refused", "unanswered"];
 /** Of the way between two sentences for screen readers: every answer would be too much to hear. */
 const SPOKEN_STEPS = 4;
 
@@ -20,16 +16,14 @@ const SPOKEN_STEPS = 4;
  *
  * @param {object} options
  * @param {File[]} options.files those sent
- * @param {(study: object, slices: object[], model: object) => HTMLElement} options.open the panel of one image:
- *   of its StudyEvent, its only answer, the ModelEvent; a volume has a view of its own
  * @param {() => void} [options.stop] ends the run; without it there is no such button
  * @returns {{ element: HTMLElement, onEvent: Function, onUpload: Function, finish: Function }} `onEvent` takes
  *   the events of `analyseAll`, `onUpload` the share sent, `finish` null or the error that ended the run
  */
-export function createManyView({ files, open, stop = null }) {
+export function createManyView({ files, stop = null }) {
   const rows = new Rows(files);
   const total = files.every(isStill) ? files.length : null; // what is in an archive shows on the way
-  const state = { running: true, filter: "all", error: null, hint: "", ends: stop };
+  const state = { running: true, error: null, hint: "", ends: stop };
   let drawing = null;
 
   const words = h("h2", { tabindex: -1 });
@@ -39,30 +33,7 @@ export function createManyView({ files, open, stop = null }) {
   const failure = h("p", { class: "failure", role: "alert", hidden: true });
   const stopButton = h("button", { type: "button", class: "button", onclick: () => state.ends() }, t("many.stop"));
   const againButton = h("button", { type: "button", class: "button main", onclick: () => sendAgain(left()) });
-  const filters = FILTERS.map((name) => {
-    const count = h("span", { class: "count" });
-    const choose = () => { state.filter = name; draw(); };
-    const label = [t(`many.filter.${name}`), " ", count];
-    const button = h("button", { type: "button", class: `filter ${name}`, onclick: choose }, label);
-    return { name, button, count };
-  });
-  const table = createTable((row) => detail.show(row));
-  const detail = createDetail({ open, listed: table.listed });
-  const nothing = h("p", { class: "hint nothing" }, t("many.none"));
-  const answeredBy = h("p", { class: "hint answered-by" });
-  const keep = ["csv", "json"].map((form) => {
-    const onclick = () => download(form);
-    return h("button", { type: "button", class: "button", onclick }, t(`many.download.${form}`));
-  });
-  const results = h(
-    "div",
-    { class: "results" },
-    h("div", { class: "filters", role: "group", "aria-label": t("many.filters") }, filters.map(({ button }) => button)),
-    table.element,
-    nothing,
-    answeredBy,
-    h("div", { class: "keep" }, keep, h("p", { class: "hint" }, t("many.download.note"))),
-  );
+  const results = createResults(rows);
   const element = h(
     "section",
     { class: "many", "aria-label": t("many.caption") },
@@ -74,31 +45,20 @@ export function createManyView({ files, open, stop = null }) {
     ),
     bar,
     failure,
-    results,
-    detail.element,
+    results.element,
   );
 
   const draw = () => {
     drawing = null;
-    const groups = new Map(rows.all.map((row) => [row, groupOf(row)]));
-    const done = rows.all.filter(isComplete).length;
-    tellProgress(done, [...groups.values()]);
-    for (const { name, button, count } of filters) {
-      const matches = name === "all" ? rows.all.length : [...groups.values()].filter((group) => group === name).length;
-      count.textContent = number(matches);
-      button.setAttribute("aria-pressed", String(name === state.filter));
-    }
-    const wanted = rows.all.filter((row) => state.filter === "all" || groups.get(row) === state.filter);
-    table.show(wanted);
-    nothing.hidden = wanted.length > 0;
-    results.hidden = !rows.all.length;
-    answeredBy.textContent = versionsOf(rows.models);
+    results.draw();
+    tellProgress();
   };
 
-  const tellProgress = (done, groups) => {
+  const tellProgress = () => {
+    const done = rows.all.filter(isComplete).length;
     const places = { done: number(done), total: number(total ?? rows.all.length) };
     words.textContent = wordsOf(done, places);
-    hint.textContent = state.running ? state.hint : summaryOf(groups);
+    hint.textContent = state.running ? state.hint : summaryOf(rows.all.map(groupOf));
     hint.hidden = !hint.textContent;
     bar.hidden = !state.running;
     if (total === null) bar.removeAttribute("value");
@@ -131,7 +91,7 @@ export function createManyView({ files, open, stop = null }) {
   const onEvent = (event) => {
     state.hint = event.event === "waiting" ? t("many.waiting", { seconds: number(event.seconds) }) : "";
     const row = rows.add(event);
-    if (event.event === "slice") detail.onSlice(row, event.slice);
+    if (event.event === "slice") results.onSlice(row, event.slice);
     soon();
   };
 
@@ -144,7 +104,7 @@ export function createManyView({ files, open, stop = null }) {
   const finish = (error = null) => {
     const pressed = document.activeElement === stopButton; // it is about to go, and the focus with it
     Object.assign(state, { running: false, error, hint: "" });
-    detail.finish();
+    results.finish();
     draw();
     if (pressed) words.focus();
   };
@@ -172,25 +132,8 @@ export function createManyView({ files, open, stop = null }) {
     words.focus();
   };
 
-  const download = (form) => {
-    const name = `${t("many.download.name")}-${new Date().toISOString().slice(0, 10)}.${form}`;
-    const disclaimer = rows.models[0]?.disclaimer ?? t("disclaimer");
-    const [text, type] = form === "csv"
-      ? [csvOf(rows, disclaimer), "text/csv;charset=utf-8"]
-      : [jsonOf(rows, disclaimer), "application/json"];
-    save(new Blob([text], { type }), name);
-  };
-
   draw();
   return { element, onEvent, onUpload, finish };
-}
-
-function versionsOf(models) {
-  if (!models.length) return "";
-  const [{ model: { name }, thresholds }] = models;
-  const versions = [...new Set(models.map(({ model }) => model.version))];
-  const places = { name, versions: versions.join(", "), low: percent(thresholds.low), high: percent(thresholds.high) };
-  return t(versions.length > 1 ? "many.models" : "many.model", places);
 }
 
 function summaryOf(groups) {

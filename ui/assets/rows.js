@@ -18,7 +18,7 @@ import { language } from "./texts.js";
  */
 
 /** Groups of rows, in the order of the table: by risk, then those still to come, refusals, no answer at all. */
-export const GROUPS = ["high", "medium", "low", "pending", "refused", "unanswered"];
+const GROUPS = ["high", "medium", "low", "pending", "refused", "unanswered"];
 
 const byName = new Intl.Collator(language, { numeric: true });
 

@@ -10,10 +10,10 @@ import { createVolumeView } from "./volume.js";
 /**
  * Analyse files and show what comes of it through `show(element, { wide })`.
  *
- * `answered({ file, slice, model, latency })` is told of the answer to a single image. `open` shows one
- * result of many. Rejects with an `AbortError` on `signal`, and then shows nothing more.
+ * `answered({ file, slice, model, latency })` is told of the answer to a single image. Rejects with an
+ * `AbortError` on `signal`, and then shows nothing more.
  */
-export async function run(files, { signal, show, open, answered }) {
+export async function run(files, { signal, show, answered }) {
   const reading = readingPanel();
   show(reading.element);
   const began = performance.now();
@@ -34,7 +34,7 @@ export async function run(files, { signal, show, open, answered }) {
     if (event.event === "waiting") reading.say(t("many.waiting", { seconds: number(event.seconds) }));
     const kind = kindOf(seen);
     if (kind !== view?.kind) {
-      view = VIEWS[kind]?.(seen, open) ?? null;
+      view = VIEWS[kind]?.(seen) ?? null;
       if (view) show(view.element, { wide: true });
       seen.events.forEach((each) => view?.onEvent(each));
     } else view?.onEvent(event);
@@ -56,9 +56,8 @@ export async function run(files, { signal, show, open, answered }) {
 }
 
 const VIEWS = {
-  many(seen, open) {
-    const view = createManyView({ files: seen.files, open, stop: seen.stop });
-    return { kind: "many", ...view };
+  many({ files, stop }) {
+    return { kind: "many", ...createManyView({ files, stop }) };
   },
   volume({ studies: [study], model, stop }) {
     const view = createVolumeView({ study, model, stop });

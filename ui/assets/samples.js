@@ -1,6 +1,6 @@
 // Cleared scans to try the page with.
 
-import { get, Refused } from "./api.js";
+import { ask, get } from "./api.js";
 import { h } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -25,9 +25,6 @@ function button({ id, kind, thumbnail }, choose) {
 }
 
 async function fetchSample(id, signal) {
-  const response = await fetch(new URL(`page/samples/${id}`, document.baseURI), { signal }).catch((error) => {
-    throw error.name === "AbortError" ? error : Refused.unreachable();
-  });
-  if (!response.ok) throw Refused.unreachable();
+  const response = await ask(`page/samples/${id}`, { signal });
   return [new File([await response.blob()], "sample.jpg", { type: "image/jpeg" })];
 }

@@ -2,9 +2,8 @@
 
 import { reason } from "./api.js";
 import { h } from "./dom.js";
+import { opacityControl } from "./evidence.js";
 import { number, percent, t } from "./texts.js";
-
-const OPACITY = 60; // of the map, in hundredths, to begin with
 
 /**
  * A place to show the slices of a volume, one at a time.
@@ -15,15 +14,12 @@ const OPACITY = 60; // of the map, in hundredths, to begin with
  */
 export function createStage(study) {
   const picture = h("img", { class: "picture", width: 224, height: 224 });
-  const map = h("img", { class: "map", alt: "", width: 224, height: 224, style: `opacity:${OPACITY / 100}` });
+  const map = h("img", { class: "map", alt: "", width: 224, height: 224 });
   const place = h("h3");
   const verdict = h("p", { class: "verdict" });
   const notes = h("ul", { class: "notes" });
-  const opacity = h("input", {
-    type: "range", min: 0, max: 100, value: OPACITY, oninput: () => { map.style.opacity = opacity.value / 100; },
-  });
-  const control = h("label", { class: "opacity" }, h("span", {}, t("volume.opacity")), opacity);
-  const hint = h("p", { class: "hint" }, t("volume.map_hint"));
+  const control = opacityControl(map);
+  const hint = h("p", { class: "hint" }, t("map.what"));
   const element = h(
     "div",
     { class: "stage" },

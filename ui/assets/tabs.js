@@ -1,4 +1,4 @@
-// Gradio's tabs: their names in the page's language, and a way to open one.
+// Gradio's tabs: their names in the page's language, and the ways to open one.
 
 import { t } from "./texts.js";
 
@@ -24,8 +24,21 @@ export function nameTabs() {
   name();
 }
 
+/** Open the tab that the address asks for, once Gradio has drawn it: a report links to the card by `?tab=model`. */
+export function openAskedTab() {
+  const asked = new URLSearchParams(location.search).get("tab");
+  if (!NAMES.includes(asked)) return;
+  const open = () => {
+    const tab = tabOf(asked);
+    tab?.click();
+    return Boolean(tab);
+  };
+  if (open()) return;
+  new MutationObserver((_, observer) => open() && observer.disconnect()).observe(document.body, { childList: true, subtree: true });
+}
+
 /** A tab's button; null until Gradio has drawn it. */
-export const tabOf = (name) => document.querySelector(`#tabs [role=tab][data-tab-id=${name}]`);
+const tabOf = (name) => document.querySelector(`#tabs [role=tab][data-tab-id=${name}]`);
 
 /** Open a tab as if it had been clicked. */
 export function openTab(name) {

@@ -2,7 +2,8 @@
 
 import { keep, kept } from "./preferences.js";
 
-const LANGUAGES = { en: "English", de: "Deutsch" };
+/** The languages by tag, each named in itself. */
+export const LANGUAGES = { en: "English", de: "Deutsch" };
 const KEY = "language";
 
 function preferred() {
@@ -41,8 +42,7 @@ export function number(value, decimals = 0) {
   return value.toLocaleString(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
-/** The languages by tag, and how to change to one; the page starts anew, as its words are everywhere. */
-export const languages = LANGUAGES;
+/** Change to another of `LANGUAGES`; the page starts anew, as its words are everywhere. */
 export function changeLanguage(tag) {
   keep(KEY, tag);
   const address = new URL(location);

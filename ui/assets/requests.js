@@ -4,12 +4,9 @@
 import { number, t } from "./texts.js";
 
 const MIB = 2 ** 20;
-export const MAX_STILLS = 200;
-const MAX_OTHERS = 1000; // of one request, as the server has it
-const MAX_STILL_BYTES = 16 * MIB;
-const MAX_REQUEST_BYTES = 256 * MIB;
-const PARCEL_FILES = 16;
-const PARCEL_BYTES = 32 * MIB;
+const MAX_STILLS = 200; // of one run
+const STILLS = 16; // of one request, as many as the server asks the model about at once
+const STILLS_BYTES = 32 * MIB;
 
 /** Whether a file is one picture, to judge by its name; the server looks at its content. */
 export const isStill = (file) => /\.(png|jpe?g|webp)$/i.test(file.name);
@@ -18,18 +15,19 @@ export const isStill = (file) => /\.(png|jpe?g|webp)$/i.test(file.name);
  * Why so many files cannot be sent, a sentence; null if they can.
  *
  * @param {File[]} files
+ * @param {{ files: number, request_mb: number }} limits as the server tells them
  */
-export function tooMuch(files) {
+export function tooMuch(files, limits) {
   const [stills, others] = divided(files);
   const bytes = sum(others.map((place) => files[place].size));
   if (stills.length > MAX_STILLS) {
     return t("many.too_many_stills", { count: number(stills.length), most: number(MAX_STILLS) });
   }
-  if (others.length > MAX_OTHERS) {
-    return t("many.too_many_others", { count: number(others.length), most: number(MAX_OTHERS) });
+  if (others.length > limits.files) {
+    return t("many.too_many_others", { count: number(others.length), most: number(limits.files) });
   }
-  if (bytes > MAX_REQUEST_BYTES) {
-    return t("many.too_many_bytes", { size: number(Math.ceil(bytes / MIB)), most: MAX_REQUEST_BYTES / MIB });
+  if (bytes > limits.request_mb * MIB) {
+    return t("many.too_many_bytes", { size: number(Math.ceil(bytes / MIB)), most: number(limits.request_mb) });
   }
   return null;
 }
@@ -38,25 +36,26 @@ export function tooMuch(files) {
  * The requests to make, one after another: each a list of places in `files`, and whether all of it is stills.
  *
  * @param {File[]} files
- * @returns {{ parcels: { places: number[], stills: boolean }[], tooLarge: number[] }} `tooLarge` need no sending
+ * @param {{ file_mb: number }} limits as the server tells them
+ * @returns {{ requests: { places: number[], stills: boolean }[], tooLarge: number[] }} `tooLarge` need no sending
  */
-export function parcelsOf(files) {
+export function requestsOf(files, limits) {
   const [stills, others] = divided(files);
-  const parcels = [];
-  const tooLarge = stills.filter((place) => files[place].size > MAX_STILL_BYTES);
-  let parcel = null;
+  const requests = [];
+  const tooLarge = stills.filter((place) => files[place].size > limits.file_mb * MIB);
+  let request = null;
   let bytes = 0;
   for (const place of stills.filter((one) => !tooLarge.includes(one))) {
     const { size } = files[place];
-    if (!parcel || parcel.places.length === PARCEL_FILES || bytes + size > PARCEL_BYTES) {
-      parcels.push((parcel = { places: [], stills: true }));
+    if (!request || request.places.length === STILLS || bytes + size > STILLS_BYTES) {
+      requests.push((request = { places: [], stills: true }));
       bytes = 0;
     }
-    parcel.places.push(place);
+    request.places.push(place);
     bytes += size;
   }
-  if (others.length) parcels.push({ places: others, stills: false });
-  return { parcels, tooLarge };
+  if (others.length) requests.push({ places: others, stills: false });
+  return { requests, tooLarge };
 }
 
 function divided(files) {
