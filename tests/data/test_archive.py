@@ -17,7 +17,6 @@ from data.studies import RefusedFile, ScanFile, Study, StudyKind
 from tests.data.medical import (
     bundled,
     dicom,
-    grey,
     nifti,
     packed,
     plain,
@@ -26,11 +25,6 @@ from tests.data.medical import (
     refusal,
     series,
 )
-
-
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 128)
 
 
 def test_every_kind_of_member_is_read(scan, samples):

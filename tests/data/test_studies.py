@@ -29,11 +29,6 @@ from tests.data.medical import (
 )
 
 
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 128)
-
-
 def test_stills_are_read_as_ever(samples):
     for path in samples["yes"][:3]:
         (study,) = read(path.read_bytes())
