@@ -21,6 +21,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from data.manifest import Split, dataset_hash, read_manifest
 from data.prepare import read_record
+from serving.card import CARD_FILE
 from serving.contract import (
     CARD,
     IMAGE_SHAPE,
@@ -48,7 +49,6 @@ from training.train import SETTINGS_FILE, read_settings, trained_network
 
 #: Each signature is warmed up for these, and only these are worth allowing in a batching configuration.
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
-CARD_JSON: Final = "model_card.json"
 CARD_MARKDOWN: Final = "model_card.md"
 #: Folder of the card's pictures, beside it.
 PLOTS: Final = "plots"
@@ -113,7 +113,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
         )
         card_json, card_text = render_json(card), render_markdown(card)
         write_saved_model(core, card_json=card_json, card_markdown=card_text, folder=folder)
-        (folder / CARD_JSON).write_text(card_json)
+        (folder / CARD_FILE).write_text(card_json)
         (folder / PLOTS).mkdir()
         names = write_plots(appraisal, decision.thresholds, folder / PLOTS)
         plots = {section: f"{PLOTS}/{name}" for section, name in names.items()}
