@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
@@ -25,11 +24,11 @@ from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES, Signature, Tens
 from serving.release.digest import check
 from serving.saved_model import WARMUP_FILE
 from serving.versions import list_versions
+from tests.conftest import ROOT
 from training.__main__ import app
 from training.export import BATCH_SIZES
 from training.metrics import report
 
-ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
 QUICK = ["--head-epochs", "1", "--epochs", "2", "--full-size-epochs", "0"]
 QUICK += ["--views-per-epoch", "32", "--batch-size", "8", "--image-size", "64"]
 
