@@ -29,6 +29,19 @@ def eventually(condition: Callable[[], object], what: str, timeout_s: float = ST
         time.sleep(0.05)
 
 
+@contextmanager
+def ended_afterwards(process: subprocess.Popen) -> Iterator[None]:
+    """SIGTERM for a process at the end of the block, and no mercy if it does not obey."""
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
 def free_tcp_port() -> int:
     """A TCP port which was free a moment ago."""
     with socket.socket() as probe:
@@ -105,6 +118,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
         with (
             log.open("wb") as output,
             subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process,
+            ended_afterwards(process),
         ):
             server = RunningServer(
                 process,
@@ -113,16 +127,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
                 f"http://127.0.0.1:{rest_port}",
                 model_name,
             )
-            try:
-                if wait:
-                    server.wait_for()
-                yield server
-            finally:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(STOP_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+            if wait:
+                server.wait_for()
+            yield server
 
     return run
 

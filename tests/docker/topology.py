@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT, RunningServer, Serve, eventually
+from tests.conftest import ROOT, RunningServer, Serve, ended_afterwards, eventually
 from tests.docker.tools import DOCKER, compose, instructions, tool
 from tests.ui.front_end import running_front_end
 
-STOP_S = 30.0
 #: Smaller than the default, so that it is reached with a small body.
 MAX_BODY = 2**20
 
@@ -121,16 +119,10 @@ def _program(
         subprocess.Popen(
             command, env=os.environ | dict(variables or {}), stdout=output, stderr=output
         ) as process,
+        ended_afterwards(process),
     ):
-        try:
-            yield
-            assert process.poll() is None, log.read_text()
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        yield
+        assert process.poll() is None, log.read_text()
 
 
 def _answers(client: httpx.Client, path: str) -> bool:
