@@ -10,15 +10,7 @@ import pytest
 from pydicom.uid import RLELossless
 
 from data.studies import Study
-from tests.data.medical import (
-    EIGHT_BITS,
-    bundled,
-    dicom,
-    read,
-    refusal,
-    rle,
-    series,
-)
+from tests.data.medical import EIGHT_BITS, bundled, dicom, read, refusal, rle, series
 
 
 def nibabel_dicom(name: str) -> bytes:

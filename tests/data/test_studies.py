@@ -8,13 +8,7 @@ import pytest
 from data.imaging import MAX_FILE_BYTES, ScanError
 from data.quality import Severity
 from data.reading import read_studies
-from data.studies import (
-    MAX_STUDY_BYTES,
-    RefusedFile,
-    ScanFile,
-    Study,
-    StudyKind,
-)
+from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanFile, Study, StudyKind
 from tests.data.medical import (
     bundled,
     dicom,
