@@ -4,18 +4,17 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cyclopts
 from rich.console import Console
-from rich.progress import track
 
 from data.fetch import FetchSettings, fetch
 from data.manifest import DatasetError
 from data.page import write_page
 from data.prepare import PrepareSettings, prepare
+from data.progress import shown_on
 from data.recall import RecallSettings, measure
 from data.recall import show as show_recall
 from data.report import describe, show
@@ -73,7 +72,7 @@ def report_command(folder: Path, *, settings: ReportSettings | None = None) -> i
     _write_json(report.as_json(), settings.json)
     if settings.html:
         console = Console(stderr=True)
-        write_page(folder, report, settings.html, partial(track, console=console, transient=True))
+        write_page(folder, report, settings.html, shown_on(console))
         console.print(f"Written: {settings.html}")
     for name in report.crossing:
         print(f"error: {name} is in more than one split", file=sys.stderr)

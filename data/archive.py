@@ -26,11 +26,11 @@ RATIO_FREE_BYTES: Final = 2**22
 _MAX_DIRECTORY_BYTES: Final = 2 * 2**20
 #: What Python unpacks within bounds; bzip2 and LZMA it does not, and no tool uses them unasked.
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ARCHIVE: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _OTHER_ARCHIVES: Final = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\xfd7zXZ\x00", b"BZh")
 #: Folders, and files by name: what Windows leaves behind, and the index of a disc of DICOM files.
 _JUNK: Final = ("", "thumbs.db", "desktop.ini", "autorun.inf", "dicomdir")
 _END: Final = b"PK\x05\x06"
+_ARCHIVE: Final = (b"PK\x03\x04", _END)
 _END64_LOCATOR: Final = b"PK\x06\x07"
 _LONGEST_PATH: Final = 255
 
@@ -100,10 +100,7 @@ def read_archive(payload: bytes) -> Iterator[Member]:
     if not infos:
         raise ScanError("empty_archive", "The archive is empty. Pack the scans again.")
     if len(infos) > MAX_MEMBERS:
-        raise ScanError(
-            "too_many_members",
-            f"The archive holds more than {MAX_MEMBERS} files. Send it in parts, a series each.",
-        )
+        raise _too_many_members()
     if sum(info.file_size for info in infos) > MAX_UNPACKED_BYTES:
         raise ScanError(
             "too_large",
@@ -131,16 +128,20 @@ def compression_ratio() -> ScanError:
     )
 
 
+def _too_many_members() -> ScanError:
+    return ScanError(
+        "too_many_members",
+        f"The archive holds more than {MAX_MEMBERS} files. Send it in parts, a series each.",
+    )
+
+
 def _open(payload: bytes) -> zipfile.ZipFile:
     problem = ScanError("corrupt", "The archive is damaged or incomplete. Pack it again.")
     size = _directory_bytes(payload)
     if size is None:
         raise problem
     if size > _MAX_DIRECTORY_BYTES:
-        raise ScanError(
-            "too_many_members",
-            f"The archive holds more than {MAX_MEMBERS} files. Send it in parts, a series each.",
-        )
+        raise _too_many_members()
     try:
         return zipfile.ZipFile(BytesIO(payload))
     except Exception:  # noqa: S110 zipfile raises several kinds on hostile bytes

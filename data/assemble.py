@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from data.contradictions import CODE_CONTRADICTORY, contradicts_manifest, under_both_labels
-from data.duplicates import Appearance, LookAlikes, Progress, look_alikes, silent
+from data.duplicates import Appearance, LookAlikes, look_alikes
 from data.grouping import Groups, Patient, join_near_duplicates
 from data.labels import FOLDER_OF_LABEL
 from data.manifest import DatasetError, Scan, Split
+from data.progress import Progress, silent
 from data.sources import Found
 from data.split import deal
 
@@ -141,34 +142,18 @@ def assemble(
         ],
         seed=seed,
     )
-    group_names = _group_names(found, groups.labels())
+    names = _group_names(found, groups.labels())
     taken: set[str] = set()
-    scans: list[tuple[Scan, int]] = []
-    for k in _one_copy_each(copies, [_said(one) for one in found]):
-        one = found[k]
-        name = _unique(f"{one.source}_{one.file.stem}", taken)
-        scan = Scan(
-            path=f"{splits[k]}/{FOLDER_OF_LABEL[one.label]}/{name}.png",
-            label=one.label,
-            source=one.source,
-            split=splits[k],
-            group=group_names[k],
-            patient=one.patient,
-            sequence=one.sequence,
-            flag=one.flag,
-            sha256=usable[k].sha256,
-            origin=one.origin,
-            quality=usable[k].quality,
-            width=usable[k].size[0],
-            height=usable[k].size[1],
-        )
-        scans.append((scan, valid[k]))
-    paths = {index: scan.path for scan, index in scans}
-    scans.sort(key=lambda pair: pair[0].path)
+    scans = {
+        k: _scan(usable[k], splits[k], names[k], taken)
+        for k in _one_copy_each(copies, [_said(one) for one in found])
+    }
+    paths = [scans[k].path if k in scans else "" for k in range(len(usable))]
+    order = sorted(scans, key=paths.__getitem__)
     return Assembly(
-        scans=[scan for scan, _ in scans],
-        indices=[i for _, i in scans],
-        links=_links(alike, stated, groups.labels(), [paths.get(index, "") for index in valid]),
+        scans=[scans[k] for k in order],
+        indices=[valid[k] for k in order],
+        links=_links(alike, stated, groups.labels(), paths),
         rejects=[one for one in checked if one.code],
         counts={
             "found": len(candidates),
@@ -181,6 +166,27 @@ def assemble(
             "near_duplicate_joins": joined,
             "look_alikes_of_other_patients": refused,
         },
+    )
+
+
+def _scan(one: Candidate, split: Split, group: str, taken: set[str]) -> Scan:
+    """The row of the manifest, under a path that is not taken yet."""
+    found = one.found
+    name = _unique(f"{found.source}_{found.file.stem}", taken)
+    return Scan(
+        path=f"{split}/{FOLDER_OF_LABEL[found.label]}/{name}.png",
+        label=found.label,
+        source=found.source,
+        split=split,
+        group=group,
+        patient=found.patient,
+        sequence=found.sequence,
+        flag=found.flag,
+        sha256=one.sha256,
+        origin=found.origin,
+        quality=one.quality,
+        width=one.size[0],
+        height=one.size[1],
     )
 
 
@@ -249,7 +255,7 @@ def _group_names(found: Sequence[Found], groups: Sequence[int]) -> list[str]:
     """Name every group as its sources do where they do, else by its first scan; all different."""
     given: dict[int, list[str]] = {}
     for one, group in zip(found, groups, strict=True):
-        given.setdefault(group, []).append(one.group or (one.patient if one.patient else ""))
+        given.setdefault(group, []).append(one.group or one.patient)
     taken: set[str] = set()
     names: dict[int, str] = {}
     for group, candidates in given.items():

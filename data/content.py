@@ -19,8 +19,7 @@ def content_box(
 
     Args:
         levels: float32 `[H, W]`, grey.
-        cut: the difference from the frame's grey, relative to the largest, that makes a pixel tissue
-            and not air; the share of such pixels that a row or column of the content has.
+        cut: one of `CUTS`.
     """
     air, share = cut
     frame = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])

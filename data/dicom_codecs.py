@@ -111,8 +111,7 @@ def _decode_rle(frame: bytes, runner: Any) -> bytes:
 
 
 def _room(shape: tuple[int, ...], precision: int, *, signed: bool = False) -> NDArray:
-    bits = 8 if precision <= 8 else 16
-    return np.empty(shape, np.dtype(f"{'i' if signed else 'u'}{bits // 8}"))
+    return np.empty(shape, f"{'i' if signed else 'u'}{1 if precision <= 8 else 2}")
 
 
 def _check_jpeg_2000(frame: bytes, shape: tuple[int, ...]) -> None:

@@ -24,7 +24,8 @@ from data.imaging import ScanError
 from data.volume import check_slices, check_spacing
 from data.window import LookupTable, Mapping, Window
 
-#: What comes before the pixels. Some kilobytes; two megabytes for 1000 frames that describe themselves.
+#: What comes before the pixels. Some kilobytes; two or three megabytes for 1000 frames
+#: that describe themselves.
 MAX_HEADER_BYTES: Final = 4 * 2**20
 #: Items of all sequences before the pixels; 1000 frames that describe themselves have ten each. Each
 #: costs pydicom a kilobyte and 25 µs.
@@ -209,7 +210,7 @@ def _header(dataset: Any, file_bytes: int) -> Header:
     except ScanError as error:
         raise RefusedSeries(error, (uid, error.code) if uid else None) from None
     if not rows or not columns:
-        raise ScanError("no_image", "The file holds no image. Send the images of the scan.")
+        raise no_image()
     photometric = text_of(dataset, "PhotometricInterpretation")
     samples = count_of(dataset, "SamplesPerPixel", 1)
     if count_of(dataset, "BitsAllocated", 0) not in (8, 16, 32) or samples not in (1, 3):
@@ -322,6 +323,11 @@ def _padding(dataset: Any) -> int | None:
 def _gap(dataset: Any) -> float | None:
     value = numbers_of(dataset, "SpacingBetweenSlices", 1)
     return None if value is None or not value[0] > 0 else float(value[0])
+
+
+def no_image() -> ScanError:
+    """The error for a file without pixels."""
+    return ScanError("no_image", "The file holds no image. Send the images of the scan.")
 
 
 def unsupported_compression() -> ScanError:

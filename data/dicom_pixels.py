@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dicom_codecs import JPEG_LS, NATIVE, PLUGIN, register
-from data.dicom_header import Frame, parse, quiet_pydicom
+from data.dicom_header import Frame, no_image, parse, quiet_pydicom
 from data.imaging import ScanError
 
 _PIXEL_DATA: Final = 0x7FE00010
@@ -82,7 +82,7 @@ def _open(payload: bytes) -> Any:
     implicit, little = dataset.original_encoding
     tail = read_dataset(file, implicit, little, stop_when=lambda tag, *_: tag > _PIXEL_DATA)
     if _PIXEL_DATA not in tail:
-        raise ScanError("no_image", "The file holds no image. Send the images of the scan.")
+        raise no_image()
     dataset[_PIXEL_DATA] = tail[_PIXEL_DATA]
     return dataset
 

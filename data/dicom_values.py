@@ -28,11 +28,7 @@ def text_of(dataset: Any, keyword: str) -> str:
     return str(next(iter(values_of(dataset, keyword)), "")).strip().upper()
 
 
-def numbers_of(
-    dataset: Any,
-    keyword: str,
-    count: int | None = None,
-) -> NDArray[np.float64] | None:
+def numbers_of(dataset: Any, keyword: str, count: int | None = None) -> NDArray[np.float64] | None:
     """Finite numbers, exactly `count` of them, or at least one; None otherwise."""
     try:
         numbers = np.array([float(one) for one in values_of(dataset, keyword)])

@@ -1,24 +1,17 @@
 """All pairs of scans that show one picture, by the exhaustive search and by registration."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.grouping import Groups, Patient, join_near_duplicates
 from data.patterns import near_duplicates, patterns
+from data.progress import Progress, silent
 from data.proposals import hashes, propose, thumbnail
 from data.registration import confirm
-
-#: Wraps an iterable of known length to show how far it is: items, what is done, how many.
-Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-
-
-def silent(items: Iterable[Any], what: str, count: int) -> Iterable[Any]:
-    """Show nothing."""
-    return items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +79,7 @@ def look_alikes(
     """
     exhaustive, correlations = near_duplicates(
         np.stack([one.patterns for one in appearances]),
-        progress=lambda blocks: progress(blocks, "Comparing", len(blocks)),
+        progress=lambda blocks: progress(blocks, "Comparing"),
     )
     units = Groups(len(appearances))
     units.join_equal(together)
@@ -98,7 +91,7 @@ def look_alikes(
             units.labels(),
             [patient[0] if patient else "" for patient in patients],
             {(one, other) for one, other in exhaustive.tolist()},
-            progress=lambda scans: progress(scans, "Looking for crops and turns", len(scans)),
+            progress=lambda scans: progress(scans, "Looking for crops and turns"),
         )
     )
     confirmed, registered_correlations = confirm(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import cyclopts
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from data.labels import FOLDER_OF_LABEL
 from data.manifest import MANIFEST, DatasetError
+from data.progress import shown_on
 from data.public_sets import PUBLIC_SETS, PublicSet
 
 _COLUMNS = ("path", "group", "patient", "sequence", "flag", "origin")
@@ -116,8 +116,7 @@ def _arrange(collection: PublicSet, download: Path, folder: Path, console: Conso
     with (partial / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        scans = collection.arrange(download)
-        for scan in track(scans, "Arranging", console=console, transient=True):
+        for scan in shown_on(console)(collection.arrange(download), "Arranging"):
             path = scan.write(partial / FOLDER_OF_LABEL[scan.label])
             writer.writerow({**vars(scan), "path": path.relative_to(partial).as_posix()})
             count += 1

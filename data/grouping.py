@@ -44,14 +44,12 @@ class Groups:
 def together(scans: Sequence[Scan]) -> list[int]:
     """What must not be parted: scans linked by groups and patients, over any number of steps.
 
-    A patient's name means a person within its source only.
-
     Returns:
         For each scan in order the scan that stands for all that are linked with it.
     """
     linked = Groups(len(scans))
     linked.join_equal(scan.group for scan in scans)
-    linked.join_equal((scan.source, scan.patient) if scan.patient else None for scan in scans)
+    linked.join_equal(scan.person for scan in scans)
     return linked.labels()
 
 

@@ -103,10 +103,15 @@ def decode_scan(payload: bytes) -> Image.Image:
             rgb = _to_rgb(upright)
         except Exception as error:  # as above
             raise _corrupt() from error
-    darkest, brightest = rgb.convert("L").getextrema()
-    if brightest - darkest < MIN_GREY_RANGE:  # type: ignore[operator]
+    if is_blank(rgb.convert("L")):
         raise ScanError("blank", "The image is blank: it shows no contrast. Send another slice.")
     return rgb
+
+
+def is_blank(grey: Image.Image) -> bool:
+    """Whether an image of mode L has fewer than `MIN_GREY_RANGE` levels from darkest to brightest."""
+    darkest, brightest = grey.getextrema()
+    return brightest - darkest < MIN_GREY_RANGE  # type: ignore[operator]
 
 
 def letterbox(image: Image.Image, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:

@@ -64,6 +64,11 @@ class Scan:
     width: int = 0
     height: int = 0
 
+    @property
+    def person(self) -> tuple[str, str] | None:
+        """Who a patient's name means, which it does within its source only; None where there is none."""
+        return (self.source, self.patient) if self.patient else None
+
 
 COLUMNS: Final = tuple(field.name for field in fields(Scan))
 #: What manifests may lack.

@@ -4,7 +4,7 @@ import base64
 import csv
 import glob
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from data.label_issues import list_label_issues
 from data.labels import Label
 from data.manifest import Scan, Split, read_manifest
 from data.prepare import LINKS, REASONS, REJECTS, read_record
+from data.progress import Progress
 from data.report import Report
 
 _TEMPLATE: Final = "report.html.j2"
@@ -33,9 +34,6 @@ _REJECTS: Final = 60
 #: Scans of a source whose grey levels are counted.
 _HISTOGRAM_SAMPLE: Final = 200
 _BARS: Final = 32
-
-#: Wraps an iterable of known length to show how far it is.
-Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

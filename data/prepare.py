@@ -16,19 +16,19 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import numpy as np
 from cyclopts import Parameter, validators
 from PIL import Image
 from rich.console import Console
-from rich.progress import track
 
 from data.assemble import Candidate, Link, assemble
 from data.duplicates import Appearance
 from data.imaging import ScanError, decode_scan, letterbox, read_scan
 from data.labels import LABEL_OF_FOLDER
 from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, write_manifest
+from data.progress import Progress, shown_on
 from data.quality import Severity, check_quality
 from data.sources import Found, find_scans
 
@@ -41,8 +41,6 @@ LINKS: Final = "duplicates.csv"
 #: Below this many files, starting processes takes longer than decoding.
 _PARALLEL_FROM: Final = 200
 _MARKER: Final = ".preparing"
-
-T = TypeVar("T")
 
 
 @Parameter(name="*")
@@ -82,11 +80,11 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
     Raises:
         DatasetError: the sources or the target cannot be used.
     """
-    out = settings.out.resolve()
+    out, progress = settings.out.resolve(), shown_on(console)
     _check_folders(sources, out)
     found = [one for source in sources for one in find_scans(source)]
     _check_hold_out(found, settings.hold_out)
-    hashes = [file_hash(one.file) for one in _track(found, "Reading", console)]
+    hashes = [file_hash(one.file) for one in progress(found, "Reading")]
     fingerprint = _fingerprint(found, hashes, settings)
     before = read_record(out)
     if before and before["fingerprint"] == fingerprint:
@@ -94,13 +92,13 @@ def prepare(sources: Sequence[Path], settings: PrepareSettings, console: Console
         return before
 
     with _staging(out) as staging:
-        candidates = _decode_all(found, hashes, staging / "decoded", settings.workers, console)
+        candidates = _decode_all(found, hashes, staging / "decoded", settings.workers, progress)
         assembly = assemble(
             candidates,
             hold_out=settings.hold_out,
             keep_splits=settings.keep_splits,
             seed=settings.seed,
-            progress=lambda items, what, count: _track(items, what, console, count),
+            progress=progress,
         )
         scans, counts = assembly.scans, assembly.counts
         for split in Split:
@@ -212,18 +210,18 @@ def _staging(out: Path) -> Iterator[Path]:
 
 
 def _decode_all(
-    found: Sequence[Found], hashes: Sequence[str], folder: Path, workers: int, console: Console
+    found: Sequence[Found], hashes: Sequence[str], folder: Path, workers: int, progress: Progress
 ) -> list[Candidate]:
     """Decode every file to `folder/<index>.png`, in order of the files."""
     folder.mkdir()
     targets = [folder / f"{i}.png" for i in range(len(found))]
     if workers <= 1 or len(found) < _PARALLEL_FROM:
-        return list(_track(map(_decode, found, hashes, targets), "Decoding", console, len(found)))
+        return list(progress(map(_decode, found, hashes, targets), "Decoding", len(found)))
     # OpenCV's threads, started by an earlier call, do not survive a fork.
     context = get_context("forkserver")
     with ProcessPoolExecutor(workers, context) as pool:
         results = pool.map(_decode, found, hashes, targets, chunksize=32)
-        return list(_track(results, "Decoding", console, len(found)))
+        return list(progress(results, "Decoding", len(found)))
 
 
 def _decode(found: Found, sha256: str, target: Path) -> Candidate:
@@ -286,7 +284,7 @@ def _write_masks(
     outlined = [
         (scan, one.mask) for scan, one in zip(scans, found, strict=True) if one.mask is not None
     ]
-    for scan, file in _track(outlined, "Outlines", console):
+    for scan, file in shown_on(console)(outlined, "Outlines"):
         try:
             mask = decode_scan(read_scan(file))
         except (ScanError, OSError):
@@ -312,9 +310,3 @@ def _write_links(links: Sequence[Link], path: Path) -> None:
         writer = csv.DictWriter(file, [f.name for f in fields(Link)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(link) for link in links)
-
-
-def _track(
-    items: Iterable[T], what: str, console: Console, total: int | None = None
-) -> Iterable[T]:
-    return track(items, what, total=total, console=console, transient=True)

@@ -12,7 +12,6 @@ import numpy as np
 from cyclopts import Parameter, validators
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from data.content import content_box
@@ -20,6 +19,7 @@ from data.duplicates import Appearance, LookAlikes, look_alikes
 from data.grouping import Groups, join_near_duplicates
 from data.imaging import ScanError, decode_scan, letterbox, read_scan
 from data.manifest import DatasetError
+from data.progress import shown_on
 from data.sources import Found, find_scans
 
 ACROSS: Final = "across sources"
@@ -106,6 +106,7 @@ def measure(sources: Sequence[Path], settings: RecallSettings, console: Console)
     Raises:
         DatasetError: no manifest states groups of pictures.
     """
+    progress = shown_on(console)
     found = [one for source in sources for one in find_scans(source)]
     found = [one for one in found if one.group and one.group != one.patient]
     if not found:
@@ -113,15 +114,12 @@ def measure(sources: Sequence[Path], settings: RecallSettings, console: Console)
             "No manifest states which scans show one picture (column `group`, other than `patient`)."
         )
     scans, looks = [], []
-    for one in track(found, "Decoding", console=console, transient=True):
+    for one in progress(found, "Decoding"):
         try:
             looks.append(Appearance.of(letterbox(decode_scan(read_scan(one.file)))))
         except ScanError:
             continue
         scans.append(one)
-
-    def progress(items: Any, what: str, count: int) -> Any:
-        return track(items, what, total=count, console=console, transient=True)
 
     alike = look_alikes(looks, range(len(scans)), [None] * len(scans), progress)
     groups = Groups(len(scans))
@@ -133,7 +131,7 @@ def measure(sources: Sequence[Path], settings: RecallSettings, console: Console)
     rng = np.random.default_rng(settings.seed)
     order = rng.permutation(len(scans)).tolist()
     originals, copies = [], []
-    for k, name in enumerate(track(ALTERATIONS, "Altering", console=console, transient=True)):
+    for k, name in enumerate(progress(ALTERATIONS, "Altering")):
         # Each alteration has other originals, so that copies of one scan do not hide each other.
         for i in range(min(settings.sample, len(scans))):
             original = order[(k * settings.sample + i) % len(order)]

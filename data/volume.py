@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.imaging import MIN_GREY_RANGE, MIN_SIDE, ScanError, letterbox
+from data.imaging import MIN_SIDE, ScanError, is_blank, letterbox
 from data.quality import check_quality
 from data.studies import ScanSlice
 from data.window import blank
@@ -99,8 +99,7 @@ def as_still(image: Image.Image) -> ScanSlice:
         ScanError: `blank`.
     """
     grey = image.convert("L")
-    darkest, brightest = grey.getextrema()
-    if brightest - darkest < MIN_GREY_RANGE:  # type: ignore[operator]
+    if is_blank(grey):
         raise blank()
     return ScanSlice(letterbox(grey.convert("RGB")), tuple(check_quality(image)))
 

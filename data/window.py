@@ -22,8 +22,6 @@ _OUTLIERS: Final = 99.9
 #: Percentile, of the values above the mean, that becomes white. Air is half of most volumes and nine
 #: tenths of one without its skull: a percentile of everything would burn out other tissue in each.
 _WHITE: Final = 99.5
-
-
 #: Slices of which the window of a volume is taken.
 _SAMPLED: Final = 16
 

@@ -41,9 +41,11 @@ def compare(before: Path, after: Path, /, *, at_most: _Share = 0.05) -> int:
         f"P(tumour) moves most: {old[moved]['probability']:.3f} to {new[moved]['probability']:.3f}, {moved}"
     )
     for rows in (old, new):
-        known = [file for file in rows if Path(file).parent.name in _TRUTH]
+        # A folder says nothing about the single slices of a volume.
+        stills = {file: row["label"] for file, row in rows.items() if "slice" not in row}
+        known = [file for file in stills if Path(file).parent.name in _TRUTH]
         if known:
-            right = sum(rows[file]["label"] == _TRUTH[Path(file).parent.name] for file in known)
+            right = sum(stills[file] == _TRUTH[Path(file).parent.name] for file in known)
             print(f"version {_versions(rows)} is right about {right} of {len(known)}")
     print(f"label changes, or whether it is refused: {len(changed)}")
     for file in changed:
@@ -52,8 +54,15 @@ def compare(before: Path, after: Path, /, *, at_most: _Share = 0.05) -> int:
 
 
 def _read(path: Path) -> Rows:
-    rows = json.loads(path.read_text())
-    return {row["file"]: row for row in rows if "error" not in row}
+    """Answers by the name of a scan; a volume has one for each slice that was asked about."""
+    rows = {}
+    for row in json.loads(path.read_text()):
+        name = "/".join(row[key] for key in ("file", "member") if key in row)
+        for one in [] if "error" in row else row.get("slices", [row]):
+            if not one.get("empty"):
+                number = f", slice {one['slice']}" if "slice" in one else ""
+                rows[name + number] = {"version": row["version"]} | one
+    return rows
 
 
 def _decision(row: dict[str, Any]) -> tuple[str, bool]:

@@ -24,9 +24,8 @@ USER 10001:10001
 EXPOSE 8500 8501
 # A version is loaded and warmed up before it is AVAILABLE: on a cold disk that takes a while.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["model_available"]
-# The binary itself, put in place of the check of digests, not below the base image's shell script: signals must
-# reach it. It has no handler of its own for
-# SIGTERM, so that as process 1 it would ignore it: run it under an init (`docker run --init`).
+# The check of digests ends by becoming the binary, with no shell script above it: signals must reach it. It has no
+# handler of its own for SIGTERM, so that as process 1 it would ignore it: run it under an init (`docker run --init`).
 # Threads: as many as the batches that may wait have images, or requests are refused before batches fill.
 ENTRYPOINT ["if_whole", "/usr/bin/tensorflow_model_server", \
   "--port=8500", \

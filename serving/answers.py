@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from serving.card import parse_card
 from serving.contract import IMAGE_SHAPE, SIGNATURES, Label, Risk
 from serving.errors import ContractError, RequestRejected
-from serving.transport import Arrays, Metadata
+from serving.tensors import Arrays
+from serving.transport import Metadata
 
 
 @dataclass(frozen=True)

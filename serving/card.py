@@ -1,7 +1,10 @@
 """Reading a model card, wherever it comes from: a file of a version, or a server's answer."""
 
 import json
-from typing import Any
+from typing import Any, Final
+
+#: Its file in the directory of a version.
+CARD_FILE: Final = "model_card.json"
 
 
 def parse_card(payload: bytes | str) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
-from serving.transport import Arrays, Call, Choice, Codec, Metadata, Outputs, T
+from serving.tensors import Arrays
+from serving.transport import Call, Choice, Codec, Metadata, Outputs, T
 
 #: Images in one request: the largest batch that versions are warmed up for, 5 MB over gRPC.
 MAX_IMAGES: Final = 32

@@ -18,8 +18,8 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
-from serving.tensors import read_signatures, read_tensor, write_tensor
-from serving.transport import GRPC_TLS, Arrays, Call, Choice, Deadline, Metadata, Outputs, Server
+from serving.tensors import Arrays, read_signatures, read_tensor, write_tensor
+from serving.transport import GRPC_TLS, Call, Choice, Deadline, Metadata, Outputs, Server
 from serving.wire import messages_pb2 as wire
 from serving.wire.methods import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT
 

@@ -22,6 +22,8 @@ from serving.transport import Call, Deadline, Server
 _MAX_ANSWER_BYTES: Final = 64 * 2**20
 _CONNECTIONS: Final = 32
 _HEADERS: Final = {"Content-Type": "application/json"}
+#: A connection that could not be made or broke, or what came over it was no HTTP.
+_BROKEN: Final = (httpcore.NetworkError, httpcore.ProtocolError)
 #: Of the call that this thread makes.
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 
@@ -144,10 +146,6 @@ class _TimedStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-
-#: A connection that could not be made or broke, or what came over it was no HTTP.
-_BROKEN: Final = (httpcore.NetworkError, httpcore.ProtocolError)
 
 
 def _left(kind: type[httpcore.TimeoutException]) -> float:

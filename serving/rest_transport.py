@@ -20,7 +20,8 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
-from serving.transport import Arrays, Call, Choice, Metadata, Outputs, Server, T
+from serving.tensors import Arrays
+from serving.transport import Call, Choice, Metadata, Outputs, Server, T
 
 #: gRPC's codes as TensorFlow Serving turns them into statuses.
 _ERROR_OF_STATUS: Final[dict[int, type[ServingError]]] = {

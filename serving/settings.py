@@ -16,6 +16,8 @@ _Port = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))]
 _Count = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 _Clients = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=256))]
 _Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
+_NotNegative = Annotated[float, Parameter(validator=validators.Number(gte=0))]
+_AtLeastOne = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
 
 @Parameter(name="*")
@@ -32,9 +34,7 @@ class RunSettings:
     model_config_file: Path | None = None
     """ModelServerConfig as text, instead of the two flags above: models, version policies, labels."""
 
-    model_config_file_poll_wait_seconds: Annotated[
-        float, Parameter(validator=validators.Number(gte=0))
-    ] = 0.0
+    model_config_file_poll_wait_seconds: _NotNegative = 0.0
     """Seconds between two looks at that file; 0 reads it only once."""
 
     allow_version_labels_for_unavailable_models: bool = False
@@ -62,9 +62,7 @@ class RunSettings:
     batching_parameters_file: Path | None = None
     """BatchingParameters as text; see `serving/config/`."""
 
-    file_system_poll_wait_seconds: Annotated[
-        float, Parameter(validator=validators.Number(gt=0))
-    ] = 1.0
+    file_system_poll_wait_seconds: _Positive = 1.0
     """Seconds between two looks for new versions."""
 
     max_num_load_retries: _Count = 5
@@ -79,13 +77,13 @@ class RunSettings:
     rest_api_num_threads: _Count = 0
     """REST requests answered at a time; 0 as above."""
 
-    rest_api_timeout_in_ms: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 30_000
+    rest_api_timeout_in_ms: _AtLeastOne = 30_000
     """Longest time that a REST request may take; a gRPC request brings its own deadline."""
 
     max_queued_requests: _Count = 128
     """Requests that may wait for a thread, on each port; more are refused as RESOURCE_EXHAUSTED."""
 
-    max_request_bytes: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 64 * 2**20
+    max_request_bytes: _AtLeastOne = 64 * 2**20
     """Largest request. A batch of 32 images is 5 MB, 6.5 MB as base64, some 20 MB as lists."""
 
     tensorflow_intra_op_parallelism: _Count = 0
@@ -94,7 +92,7 @@ class RunSettings:
     tensorflow_inter_op_parallelism: _Count = 0
     """Operations run at a time; 0 lets TensorFlow choose."""
 
-    grace_seconds: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 10.0
+    grace_seconds: _NotNegative = 10.0
     """After SIGTERM, seconds that requests in flight are given to end."""
 
 
@@ -182,7 +180,7 @@ class PredictSettings:
     version_label: str | None = None
     """Ask the version that bears this label, for example `stable`."""
 
-    timeout_s: Annotated[float, Parameter(validator=validators.Number(gt=0))] = DEFAULT_TIMEOUT_S
+    timeout_s: _Positive = DEFAULT_TIMEOUT_S
     """Longest wait for the answer to up to 32 scans, in seconds."""
 
     json: Annotated[bool, Parameter(negative=())] = False

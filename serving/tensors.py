@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from serving.contract import Signature, TensorSpec
 
+Arrays = dict[str, NDArray[Any]]
+
 #: DataType number of tensorflow/core/framework/types.proto, NumPy dtype, field of single values.
 _TYPES: Final = (
     (1, np.dtype(np.float32), "float_val"),

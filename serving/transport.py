@@ -24,6 +24,7 @@ from serving.errors import (
     ServerUnavailable,
     ServingError,
 )
+from serving.tensors import Arrays
 
 T = TypeVar("T")
 #: How an address says that gRPC is to be encrypted, as `https://` does for REST.
@@ -39,7 +40,6 @@ _TLS_PROBLEMS: Final = {
     ),
     "WRONG_VERSION_NUMBER": "it does not speak TLS there",
 }
-Arrays = dict[str, NDArray[Any]]
 #: Which version is to answer: a number, a label such as "stable", or None for the newest.
 Choice = int | str | None
 

@@ -29,13 +29,17 @@ def eventually(condition: Callable[[], object], what: str, timeout_s: float = ST
         time.sleep(0.05)
 
 
-def stop(process: subprocess.Popen) -> None:
-    """Ask a process to end, and kill one that does not."""
-    process.terminate()
+@contextmanager
+def ended_afterwards(process: subprocess.Popen) -> Iterator[None]:
+    """SIGTERM for a process at the end of the block, and no mercy if it does not obey."""
     try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def free_tcp_port() -> int:
@@ -114,6 +118,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
         with (
             log.open("wb") as output,
             subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process,
+            ended_afterwards(process),
         ):
             server = RunningServer(
                 process,
@@ -122,12 +127,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
                 f"http://127.0.0.1:{rest_port}",
                 model_name,
             )
-            try:
-                if wait:
-                    server.wait_for()
-                yield server
-            finally:
-                stop(process)
+            if wait:
+                server.wait_for()
+            yield server
 
     return run
 

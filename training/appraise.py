@@ -136,10 +136,8 @@ def appraise(
         unfamiliar_views: images of each family that is no brain MRI.
     """
     shortcut = shortcut_scores(learned, held_out)
-    groups = [scan.group for scan in held_out.scans]
-    sources = [scan.source for scan in held_out.scans]
     by_source, macro = report_by_source(
-        held_out.targets, shortcut, groups, sources, called=shortcut >= 0.5
+        held_out.targets, shortcut, held_out.groups, held_out.sources, called=shortcut >= 0.5
     )
     test = measure(core, held_out, "test split")
     return Appraisal(
@@ -147,7 +145,7 @@ def appraise(
         test=test,
         test_without_issues=_without_issues(held_out, test),
         validation=measure(core, chosen_by, "validation split"),
-        shortcut=report(held_out.targets, shortcut, groups, called=shortcut >= 0.5),
+        shortcut=report(held_out.targets, shortcut, held_out.groups, called=shortcut >= 0.5),
         shortcut_by_source=by_source,
         shortcut_macro=macro,
         fitted=fitted,
@@ -163,15 +161,13 @@ def appraise(
 
 def measure(core: Core, scans: ScanSet, name: str) -> Measured:
     """Ask the graph about every scan of a set; `name` is for the progress bar."""
-    batches = np.array_split(np.arange(len(scans)), -(-len(scans) // 32))
     answers = Decisions.joined(
         [
             {key: value.numpy() for key, value in core(tf.constant(scans.images(batch))).items()}
-            for batch in track(batches, f"Measuring on the {name}")
+            for batch in track(scans.batches(32), f"Measuring on the {name}")
         ]
     )
-    groups = [scan.group for scan in scans.scans]
-    sources = [scan.source for scan in scans.scans]
+    groups, sources = scans.groups, scans.sources
     targets, probabilities, called = scans.targets, answers.probabilities, answers.called
     by_source, macro = report_by_source(targets, probabilities, groups, sources, called=called)
     return Measured(

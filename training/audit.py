@@ -169,8 +169,8 @@ def find_issues(scans: Sequence[Scan], probabilities: NDArray[np.float64]) -> li
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = {(_patient(scan), scan.label) for scan in scans if scan.patient}
-    by_slice = {patient for patient, label in labels if (patient, Label.TUMOR) in labels}
+    labels = {(scan.person, scan.label) for scan in scans if scan.person}
+    by_slice = {person for person, _ in labels if (person, Label.TUMOR) in labels}
     issues: list[LabelIssue] = []
     for source in sorted({scan.source for scan in scans}):
         members = np.array([i for i, scan in enumerate(scans) if scan.source == source])
@@ -190,14 +190,9 @@ def find_issues(scans: Sequence[Scan], probabilities: NDArray[np.float64]) -> li
                 quality=round(float(score), 4),
             )
             for i, flagged, score in zip(members, wrong, quality, strict=True)
-            if flagged and scans[i].label is Label.NO_TUMOR and _patient(scans[i]) not in by_slice
+            if flagged and scans[i].label is Label.NO_TUMOR and scans[i].person not in by_slice
         ]
     return sorted(issues, key=lambda issue: issue.quality)
-
-
-def _patient(scan: Scan) -> tuple[str, str] | None:
-    """A name means a person within its source only."""
-    return (scan.source, scan.patient) if scan.patient else None
 
 
 def _show(

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 #: ImageNet weights without the classifier, Apache-2.0; their README tells the origin.
 WEIGHTS: Final = Path(__file__).parent / "weights" / "efficientnet_lite0_imagenet_notop.weights.h5"
 FEATURES: Final = 1280
-#: Fraction of a feature map's side: 224 pixels become 7 cells.
-STRIDE: Final = 32
 BATCH_NORM_EPSILON: Final = 1e-3
 
 

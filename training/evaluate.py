@@ -6,6 +6,7 @@ The version itself is called, through `serving_default`, so that the figures are
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
         "rejected": rejected,
         "intervals": "95 %, bootstrapped by group, or by patient where no group is stated",
     }
-    if settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(result, settings.json)
     console.print(_figures_table(whole, without, by_source, macro))
     if without:
         listed = len(kept) - without["n"]
@@ -94,6 +93,13 @@ def evaluate(settings: EvaluateSettings, console: Console) -> dict[str, Any]:
     for reason, count in rejected.items():
         console.print(f"{count} files could not be read: {reason}")
     return result
+
+
+def write_json(figures: Mapping[str, Any], path: Path | None) -> None:
+    """Write figures to a file, if one is named; its folder is made."""
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def check_version(model: Path) -> None:

@@ -1,6 +1,6 @@
 """Calibrate a trained run and publish it as the next version of a model.
 
-    python -m training export --run runs/lite0 --data prepared --models models/brain_tumor
+    python -m training export --run runs/first --data prepared --models models/brain_tumor
 
 Calibration, thresholds and the density are fitted here, on the validation split (the density's shape on
 the training split); the test split is only measured. The version appears under its final name whole or
@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -20,7 +21,16 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from data.manifest import Split, dataset_hash, read_manifest
 from data.prepare import read_record
-from serving.contract import CARD, IMAGE_SHAPE, MODEL_NAME, RGB, RGB_BYTES, SIGNATURES
+from serving.card import CARD_FILE
+from serving.contract import (
+    CARD,
+    IMAGE_SHAPE,
+    MODEL_NAME,
+    RGB,
+    RGB_BYTES,
+    SERVING_DEFAULT,
+    SIGNATURES,
+)
 from serving.release.store import new_version
 from serving.saved_model import WARMUP_FILE
 from training.appraise import Fitted, appraise
@@ -39,7 +49,6 @@ from training.train import SETTINGS_FILE, read_settings, trained_network
 
 #: Each signature is warmed up for these, and only these are worth allowing in a batching configuration.
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
-CARD_JSON: Final = "model_card.json"
 CARD_MARKDOWN: Final = "model_card.md"
 #: Folder of the card's pictures, beside it.
 PLOTS: Final = "plots"
@@ -104,7 +113,7 @@ def export(settings: ExportSettings, console: Console) -> Path:
         )
         card_json, card_text = render_json(card), render_markdown(card)
         write_saved_model(core, card_json=card_json, card_markdown=card_text, folder=folder)
-        (folder / CARD_JSON).write_text(card_json)
+        (folder / CARD_FILE).write_text(card_json)
         (folder / PLOTS).mkdir()
         names = write_plots(appraisal, decision.thresholds, folder / PLOTS)
         plots = {section: f"{PLOTS}/{name}" for section, name in names.items()}
@@ -128,26 +137,26 @@ def _fit(
     """Calibration, thresholds and density, and how sure they are."""
     features, _ = _predict(classifier, learned, "training split")
     val_features, logits = _predict(classifier, chosen_by, "validation split")
-    targets, weights = chosen_by.targets, chosen_by.weights(tempering=1.0)
-    groups = [scan.group for scan in chosen_by.scans]
+    targets, weights = chosen_by.targets, chosen_by.weights()
+    groups = chosen_by.groups
     calibration, comparison = choose_calibration(
         logits, targets, weights, groups, allow_worthless=allow_worthless
     )
     probabilities = calibration.probability(logits)
     thresholds = choose_thresholds(probabilities, targets, weights)
-    learned_weights = learned.weights(tempering=1.0)
+    learned_weights = learned.weights()
     density = fit_density(features, learned_weights, val_features, weights, seed=seed)
     fitted = Fitted(
         comparison=comparison,
         intervals=threshold_intervals(probabilities, targets, weights, groups),
         unseen_source_refused=unseen_source_refusals(
             features,
-            np.array([scan.source for scan in learned.scans]),
+            np.array(learned.sources),
             learned_weights,
             val_features,
-            np.array([scan.source for scan in chosen_by.scans]),
+            np.array(chosen_by.sources),
             weights,
-            [scan.group for scan in learned.scans],
+            learned.groups,
             seed=seed,
         ),
     )
@@ -186,20 +195,21 @@ def _predict(
     classifier: Classifier, scans: ScanSet, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Appearance and raw logits of a whole set."""
-    batches = np.array_split(np.arange(len(scans)), -(-len(scans) // 32))
     parts = [
         classifier.appearance_and_logits(scans.images(batch))
-        for batch in track(batches, f"Predicting the {name}")
+        for batch in track(scans.batches(32), f"Predicting the {name}")
     ]
     features, logits = zip(*parts, strict=True)
     return np.concatenate(features), np.concatenate(logits)
 
 
-def _check(folder: Path, network: object, decision: Decision, images: NDArray[np.uint8]) -> None:
+def _check(
+    folder: Path, network: keras.Model, decision: Decision, images: NDArray[np.uint8]
+) -> None:
     """Load what was written and compare it with the network as trained."""
-    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    served = tf.saved_model.load(str(folder)).signatures[SERVING_DEFAULT]
     answered = served(images=tf.constant(images))["probability"].numpy()
-    logits = network.predict(images, verbose=0)[:, 0]  # type: ignore[attr-defined]
+    logits = network.predict(images, verbose=0)[:, 0]
     worst = float(np.abs(answered - decision.calibration.probability(logits)).max())
     if not worst <= TOLERANCE:
         raise ExportError(

@@ -11,7 +11,7 @@ Grey = NDArray[np.float32]
 AIR: Final = 20
 
 
-def content_box(grey: Grey) -> tuple[int, int, int, int]:
+def head_box(grey: Grey) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the head on black; the whole image if there is next to nothing."""
     tissue = grey > AIR
     rows = np.flatnonzero(tissue.mean(axis=1) > 0.03)

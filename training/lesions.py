@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.head import AIR, Grey, content_box
+from training.head import AIR, Grey, head_box
 
 #: Radius of a lesion as a share of the head's mean diameter: 5 % is 8 mm in an adult.
 _RADII: Final = (0.05, 0.2)
@@ -104,7 +104,7 @@ def _place(
     grey: Grey, generator: np.random.Generator, radii: tuple[float, float]
 ) -> tuple[tuple[float, float], float, NDArray[np.bool_]] | None:
     """A centre `(x, y)`, a radius in pixels, and the room inside the skull."""
-    left, top, right, bottom = content_box(grey)
+    left, top, right, bottom = head_box(grey)
     size = (right - left + bottom - top) / 2
     head = (grey > AIR).astype(np.uint8)
     reach = max(3, int(size * 0.06)) | 1

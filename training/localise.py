@@ -7,7 +7,6 @@ and whose column `mask` names, below the folder, images that are white where the
 of a SOURCE's manifest may be missing: a scan with an outline shows a tumour unless `label` denies it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from data.sources import read_rows, stated_label
 from serving.contract import EXPLAIN
 from training.bootstrap import Figure, bootstrap, figure, figure_text, ratio
 from training.errors import EvaluationError
-from training.evaluate import check_version
+from training.evaluate import check_version, write_json
 from training.settings import LocaliseSettings
 
 #: Grey level above which a pixel belongs to the head, not to the air around it.
@@ -103,9 +102,7 @@ def localise(settings: LocaliseSettings, console: Console) -> Localisation:
         scans,
         batch_size=settings.batch_size,
     )
-    if settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(result, settings.json)
     table = Table("evidence map", "value", "chance", box=box.SIMPLE_HEAD, title=_title(result))
     table.add_row("strongest cell in the outline", *_texts(result, "hit_rate", "chance"))
     table.add_row("… or half a cell from it", *_texts(result, "hit_rate_near", "chance_near"))

@@ -1,6 +1,6 @@
 """How well does the recipe do on a source that it never saw? Train without each source, test on it.
 
-    python -m training loso --data prepared --run runs/second
+    python -m training loso --data prepared --run runs/first
 
 The recipe is that of the run, which must have been begun. A source's scans of the training and
 validation splits are the test; they are left out, and with them all that shows the same pictures or
@@ -123,7 +123,7 @@ def _without(name: str, recipe: TrainSettings, run: Path, console: Console) -> d
 
     weights = chosen_by.weights()
     logits = predict_logits(network, chosen_by)
-    groups = [scan.group for scan in chosen_by.scans]
+    groups = chosen_by.groups
     # A network worth nothing is a result here, not a reason to lose the table.
     calibration, _ = choose_calibration(
         logits, chosen_by.targets, weights, groups, allow_worthless=True
@@ -134,15 +134,14 @@ def _without(name: str, recipe: TrainSettings, run: Path, console: Console) -> d
     return {
         "source": name,
         "n": len(left_out),
-        "groups": len({scan.group for scan in left_out.scans}),
+        "groups": len(set(left_out.groups)),
         "report": _report(left_out, probabilities, label),
         "shortcut": _report(left_out, floor, 0.5),
     }
 
 
 def _report(scans: ScanSet, probabilities: np.ndarray, label: float) -> Report:
-    groups = [scan.group for scan in scans.scans]
-    return report(scans.targets, probabilities, groups, called=probabilities >= label)
+    return report(scans.targets, probabilities, scans.groups, called=probabilities >= label)
 
 
 def _sources(dataset: Path) -> list[str]:

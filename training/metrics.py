@@ -19,20 +19,8 @@ from training.bootstrap import (
     average,
     bootstrap,
     figure,
-    figure_text,
     ratio,
 )
-
-__all__ = [
-    "METRICS",
-    "PREVALENCES",
-    "Figure",
-    "MacroAverage",
-    "Report",
-    "figure_text",
-    "report",
-    "report_by_source",
-]
 
 #: Shares of tumours among those scanned, for PPV and NPV: screening, headache clinic, neurosurgery.
 PREVALENCES: Final = (0.01, 0.1, 0.5)

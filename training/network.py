@@ -1,4 +1,4 @@
-"""The network that is trained: grey image, random view, backbone, mean of the feature map, one logit."""
+"""The network that is trained: grey image, random view, backbone, a logit for each cell, pooled into one."""
 
 from typing import Final
 

@@ -25,7 +25,6 @@ from training.metrics import CALIBRATION_BINS, calibration_bins
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
-GREEN: Final = "#009E73"
 GREY: Final = "#767676"
 _DASHES: Final = ("-", "--", "-.", ":")
 _STYLE: Final[dict[str, Any]] = {
@@ -86,7 +85,7 @@ def ranking(appraisal: Appraisal) -> Figure | None:
         return None
     drawn = _figure(9.0, 4.2)
     roc, recall = drawn.subplots(1, 2)
-    sources = np.array([scan.source for scan in appraisal.held_out.scans])
+    sources = np.array(appraisal.held_out.sources)
     several = [
         (source, sources == source)
         for source, report in appraisal.test.by_source.items()

@@ -38,7 +38,7 @@ def coarse_propensity(scans: ScanSet, *, seed: int) -> NDArray[np.float64]:
     Returns:
         `[N]`, 0..1; one half everywhere if there are too few groups to divide.
     """
-    groups = np.unique([scan.group for scan in scans.scans], return_inverse=True)[1]
+    groups = np.unique(scans.groups, return_inverse=True)[1]
     truth = scans.targets > 0.5
     folds = min(_FOLDS, *(len(set(groups[truth == which])) for which in (False, True)))
     guessed = np.full(len(scans), 0.5)
@@ -69,7 +69,5 @@ def inverse_propensity(scans: ScanSet, *, seed: int) -> NDArray[np.float64]:
 def _coarse_views(scans: ScanSet) -> NDArray[np.float32]:
     """Heads filling the image, at `COARSE` pixels: `[N, COARSE²]`, 0..1."""
     grey, standardise = Grey(), Standardise(side=COARSE)
-    starts = range(0, len(scans), _BATCH)
-    batches = [np.arange(start, min(start + _BATCH, len(scans))) for start in starts]
-    views = [np.asarray(standardise(grey(scans.images(batch)))) for batch in batches]
+    views = [np.asarray(standardise(grey(scans.images(part)))) for part in scans.batches(_BATCH)]
     return np.concatenate(views).reshape(len(scans), -1)

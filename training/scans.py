@@ -46,10 +46,24 @@ class ScanSet:
         """Pixels of some scans, uint8 `[n, 224, 224, 3]`, read from disk now."""
         return self.packed[self.rows[which]]
 
+    def batches(self, size: int) -> list[NDArray[np.int_]]:
+        """The numbers of all scans in order, in parts of `size` at most that differ by one at most."""
+        return np.array_split(np.arange(len(self)), -(-len(self) // size))
+
     def mask_file(self, scan: int) -> Path | None:
         """Where the outline of a scan's tumour is, an image of 0 and 255, if it is known."""
         path = self.folder / MASKS / self.scans[scan].path
         return path if path.exists() else None
+
+    @property
+    def groups(self) -> list[str]:
+        """`[N]`, equal for scans that belong together."""
+        return [scan.group for scan in self.scans]
+
+    @property
+    def sources(self) -> list[str]:
+        """`[N]`, where each scan comes from."""
+        return [scan.source for scan in self.scans]
 
     @property
     def targets(self) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ _Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 _CountOrZero = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 _Side = Annotated[int, Parameter(validator=validators.Number(gte=32, lte=224))]
 _Rate = Annotated[float, Parameter(validator=validators.Number(gt=0))]
+_NotNegative = Annotated[float, Parameter(validator=validators.Number(gte=0))]
 _Share = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
 #: At 1, nothing would be learnt.
 _ShareBelowOne = Annotated[float, Parameter(validator=validators.Number(gte=0, lt=1))]
@@ -86,7 +87,7 @@ class TrainSettings:
     """Share of the views that are sagittal or coronal cuts through a volume, where the dataset has
     volumes, slice by slice, with outlines."""
 
-    outline_weight: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 0.5
+    outline_weight: _NotNegative = 0.5
     """Weight of the loss on local evidence where a tumour's outline is known, beside the label's; 0 for
     none."""
 
@@ -121,7 +122,7 @@ class TrainSettings:
     dropout: _ShareBelowOne = 0.3
     """Rate before the last layer."""
 
-    weight_decay: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 0.02
+    weight_decay: _NotNegative = 0.02
     """Decoupled weight decay (AdamW)."""
 
     patience: _Count = 6

@@ -42,15 +42,14 @@ def shortcut_scores(train: ScanSet, test: ScanSet, *, seed: int = 0) -> NDArray[
     of_train, of_test = statistics_of(train), statistics_of(test)
     # Its threads wait in busy loops: beside another program they take minutes for what one does in seconds.
     with threadpool_limits(1, user_api="openmp"):
-        booster.fit(of_train, train.targets > 0.5, sample_weight=train.weights(tempering=1.0))
+        booster.fit(of_train, train.targets > 0.5, sample_weight=train.weights())
         return booster.predict_proba(of_test)[:, 1]
 
 
 def statistics_of(scans: ScanSet) -> NDArray[np.float32]:
     """`border_statistics` of a whole set, read in batches: `[N, F]`."""
-    starts = range(0, len(scans), _BATCH)
-    which = [np.arange(start, min(start + _BATCH, len(scans))) for start in starts]
-    return np.concatenate([border_statistics(scans.images(batch)) for batch in which])
+    parts = [border_statistics(scans.images(which)) for which in scans.batches(_BATCH)]
+    return np.concatenate(parts)
 
 
 def border_statistics(images: NDArray[np.uint8]) -> NDArray[np.float32]:

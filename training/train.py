@@ -1,6 +1,6 @@
 """Fine-tune a backbone on a prepared dataset.
 
-    python -m training train --data prepared --run runs/lite0
+    python -m training train --data prepared --run runs/first
 
 Three stages, each with its own cosine schedule: the new head alone; everything, at a reduced image size
 and with learning rates that fall towards the stem; everything at full size. A stage keeps the weights
@@ -238,10 +238,8 @@ def lowest_loss(run: Path) -> float:
 
 def predict_logits(network: keras.Model, scans: ScanSet) -> NDArray[np.float32]:
     """Uncalibrated logits `[N]` of a whole set."""
-    batches = np.array_split(np.arange(len(scans)), -(-len(scans) // 64))
-    return np.concatenate([network.predict_on_batch(scans.images(which)) for which in batches])[
-        :, 0
-    ]
+    parts = [network.predict_on_batch(scans.images(which)) for which in scans.batches(64)]
+    return np.concatenate(parts)[:, 0]
 
 
 def _remember(settings: TrainSettings, training: ScanSet) -> None:

@@ -22,8 +22,6 @@ from training.drawn import DRAWN
 
 #: Views of a family; each original gets an equal share.
 VIEWS: Final = 48
-#: Packages (import names) that families come out of, and that only development needs.
-PACKAGES: Final = ("skimage", "pydicom")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,13 @@ from fastapi import FastAPI, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
-from serving.card import parse_card
+from serving.card import CARD_FILE, parse_card
 from serving.release.digest import stated
 from serving.versions import is_version_name
 from ui.failures import AnalysisError
 from ui.openapi import errors
 from ui.schema import MAX_VERSION
 
-CARD: Final = "model_card.json"
 _PLOT: Final = re.compile(r"^[a-z0-9_]{1,64}\.png$")
 _PNG: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
@@ -51,13 +50,13 @@ class ModelDirectory:
 
     def versions(self) -> list[int]:
         """Versions with a card, newest first."""
-        found = [one.parent for one in self._path.glob(f"*/{CARD}")]
+        found = [one.parent for one in self._path.glob(f"*/{CARD_FILE}")]
         return sorted((int(one.name) for one in found if is_version_name(one.name)), reverse=True)
 
     def card(self, version: int) -> dict[str, Any] | None:
         """The card of a version, if there is a readable one."""
         try:
-            return parse_card((self._path / str(version) / CARD).read_bytes())
+            return parse_card((self._path / str(version) / CARD_FILE).read_bytes())
         except (OSError, ValueError):
             return None
 

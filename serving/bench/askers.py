@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from data.imaging import prepare_scan, read_scan
 from serving.bench.load import demand_loopback
 from serving.bench.processes import ModelServer
-from serving.bench.ways import GrpcExchange
+from serving.bench.ways import GrpcExchange, scans_in
 from serving.contract import SERVING_DEFAULT
 from serving.errors import ServingError
 from serving.grpc_transport import GrpcCodec
@@ -78,10 +78,7 @@ def telling_scans(
     Raises:
         ServingError: there are none.
     """
-    paths = sorted(one for one in samples.glob("*/*") if one.is_file())
-    if not paths:
-        raise ServingError(f"{samples} holds no folder with a scan to ask about.")
-    images = np.stack([prepare_scan(read_scan(path)) for path in paths])
+    images = np.stack([prepare_scan(read_scan(path)) for path in scans_in(samples)])
     one, other = (_probabilities(path, images) for path in (older, newer))
     apart = np.flatnonzero(np.abs(one - other) > _APART)[:_SCANS]
     if not len(apart):

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -149,15 +149,9 @@ def as_markdown(report: Report) -> str:
 
 
 def markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table, its columns as wide as their cells."""
-
-    def lines() -> Iterator[str]:
-        yield "| " + " | ".join(header) + " |"
-        yield "|" + "---|" * len(header)
-        for row in rows:
-            yield "| " + " | ".join(row) + " |"
-
-    return "\n".join(lines())
+    """A table as text."""
+    head, *body = ("| " + " | ".join(row) + " |" for row in (header, *rows))
+    return "\n".join([head, "|" + "---|" * len(header), *body])
 
 
 def _ratio_row(ratio: Ratio) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ from serving.bench.ways import (
     by_tensorflow_serving,
     by_upload,
     in_process,
+    scans_in,
 )
 from serving.contract import SERVING_DEFAULT
 from serving.errors import ServingError
@@ -73,9 +74,7 @@ def bench(settings: BenchSettings, console: Console) -> Report:
         raise ServingError(f"{settings.model_base_path} holds no version to measure.")
     path = settings.model_base_path / str(versions[-1])
     batching = settings.batching_parameters_file or tuned_batching()
-    scans = sorted(one for one in settings.samples.glob("*/*") if one.is_file())
-    if not scans:
-        raise ServingError(f"{settings.samples} holds no folder with a scan to ask about.")
+    scans = scans_in(settings.samples)
     loaded = tf.saved_model.load(str(path))
     signature = loaded.signatures[SERVING_DEFAULT]
     with ExitStack() as stack:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -141,6 +142,18 @@ class HttpExchange:
     def close(self) -> None:
         """See `Exchange.close`."""
         self._connection.close()
+
+
+def scans_in(samples: Path) -> list[Path]:
+    """The files in the folders of a folder.
+
+    Raises:
+        ServingError: there are none.
+    """
+    paths = sorted(one for one in samples.glob("*/*") if one.is_file())
+    if not paths:
+        raise ServingError(f"{samples} holds no folder with a scan to ask about.")
+    return paths
 
 
 def in_process(name: str, signature: Any, images: Images, **options: Any) -> Way:

@@ -6,16 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.local.errors import RequestError, invalid
+from serving.local.errors import RequestError, invalid, too_late
 from serving.local.metrics import Metrics
+from serving.tensors import Arrays
 
-Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 
 
@@ -122,7 +120,7 @@ class BatchScheduler:
         self._enqueue(kind, task, run, model_name)
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if not task.done.wait(left):
-            raise _too_late()
+            raise too_late()
         if task.error is not None:
             raise task.error
         assert task.outputs is not None  # noqa: S101 - done without an error
@@ -190,7 +188,7 @@ class BatchScheduler:
             waited = 1e6 * (time.monotonic() - task.enqueued)
             self._metrics.queuing_latency.observe(waited, self.parameters.thread_pool_name)
             if task.expired():
-                _finish(task, error=_too_late())
+                _finish(task, error=too_late())
             else:
                 tasks.append(task)
         if not tasks:
@@ -243,9 +241,3 @@ def _merged(tasks: list[_Task], rows: int, size: int) -> Arrays:
 def _finish(task: _Task, outputs: Arrays | None = None, error: Exception | None = None) -> None:
     task.outputs, task.error = outputs, error
     task.done.set()
-
-
-def _too_late() -> RequestError:
-    return RequestError(
-        grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the request was run"
-    )

@@ -20,6 +20,13 @@ def invalid(message: str) -> RequestError:
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
+def too_late() -> RequestError:
+    """The request's deadline has passed, so that nothing is computed for it."""
+    return RequestError(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the request was run"
+    )
+
+
 def not_found(message: str) -> RequestError:
     """No such model or version."""
     return RequestError(grpc.StatusCode.NOT_FOUND, message)

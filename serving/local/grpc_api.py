@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 from serving.local.config import ConfigError, model_configs
 from serving.local.errors import RequestError, invalid
 from serving.local.manager import ModelManager
-from serving.local.metrics import Metrics
+from serving.local.metrics import Metrics, microseconds_since
 from serving.local.servable import Servable
 from serving.local.signatures import refuse_classify, refuse_regress
 from serving.saved_model import DEFAULT_SIGNATURE
@@ -106,7 +106,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         def count(code: grpc.StatusCode) -> None:
             self._metrics.requests.add(spec.name, code.name)
             if code is grpc.StatusCode.OK:
-                took = int(1e6 * (time.perf_counter() - begin))
+                took = microseconds_since(begin)
                 self._metrics.request_latency.observe(took, spec.name, api, "GRPC")
 
         return _answered(context, answer, count)

@@ -12,10 +12,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-import grpc
-
 from serving.local.config import ModelConfig
-from serving.local.errors import RequestError, not_found
+from serving.local.errors import RequestError, invalid, not_found
 from serving.local.servable import Servable
 from serving.versions import list_versions
 
@@ -48,7 +46,7 @@ class VersionStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadSettings:
+class PollSettings:
     """How often to look for versions, and how often to try one again that cannot be loaded."""
 
     poll_s: float
@@ -77,7 +75,7 @@ class ModelLoader:
     def __init__(
         self,
         config: ModelConfig,
-        settings: LoadSettings,
+        settings: PollSettings,
         load: Load,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
@@ -293,9 +291,7 @@ def no_servable(name: str, version: int | None) -> RequestError:
 
 def unknown_label(label: str) -> RequestError:
     """No version has that label."""
-    return RequestError(
-        grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}"
-    )
+    return invalid(f"Unrecognized servable version label: {label}")
 
 
 def _return_memory() -> None:

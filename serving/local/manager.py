@@ -12,7 +12,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from serving.local.config import ConfigError, ModelConfig, read_models
 from serving.local.errors import RequestError, invalid, not_found
-from serving.local.loader import Load, LoadSettings, ModelLoader, no_servable, unknown_label
+from serving.local.loader import Load, ModelLoader, PollSettings, no_servable, unknown_label
 from serving.local.servable import Servable
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class ModelManager:
     """One loader for each configured model; the configuration may change while the server runs."""
 
-    def __init__(self, settings: LoadSettings, load: Load, *, labels_ahead: bool = False) -> None:
+    def __init__(self, settings: PollSettings, load: Load, *, labels_ahead: bool = False) -> None:
         """Nothing is loaded before `start`.
 
         Args:

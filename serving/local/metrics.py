@@ -1,6 +1,7 @@
 """Counts and latencies of the local server, under TensorFlow Serving's names, as Prometheus text."""
 
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +11,11 @@ Labels = tuple[str, ...]
 
 def _exponential(scale: float, growth: float, count: int) -> list[float]:
     return [scale * growth**i for i in range(count)]
+
+
+def microseconds_since(begin: float) -> int:
+    """From a moment of `time.perf_counter()` until now."""
+    return int(1e6 * (time.perf_counter() - begin))
 
 
 class Counter:

@@ -21,7 +21,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 from serving.local import grpc_api
 from serving.local.errors import RequestError, invalid
 from serving.local.manager import ModelManager
-from serving.local.metrics import Metrics
+from serving.local.metrics import Metrics, microseconds_since
 from serving.local.rest_json import ROWS, parse_body, read_inputs, write_outputs
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class RestApi:
             answer = _json({"error": "The server failed to answer this request"})
         self._metrics.requests.add(call.spec.name, code.name)
         if code is grpc.StatusCode.OK:
-            took = int(1e6 * (time.perf_counter() - begin))
+            took = microseconds_since(begin)
             self._metrics.request_latency.observe(took, call.spec.name, call.api, "REST")
         return Response(answer, HTTP_STATUS[code], media_type="application/json")
 

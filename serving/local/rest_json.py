@@ -12,8 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from serving.local.errors import RequestError, invalid
-
-Arrays = dict[str, NDArray[Any]]
+from serving.tensors import Arrays
 
 ROWS: Final = "instances"
 COLUMNS: Final = "inputs"

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import grpc
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from serving.local.batching import BatchScheduler
-from serving.local.errors import RequestError
-from serving.local.metrics import Metrics
+from serving.local.errors import RequestError, too_late
+from serving.local.metrics import Metrics, microseconds_since
 from serving.local.signatures import check_inputs, check_outputs, is_batchable
 from serving.release.digest import check
 from serving.saved_model import (
@@ -24,12 +23,11 @@ from serving.saved_model import (
     signature_defs,
     warmup_requests,
 )
-from serving.tensors import read_tensor
+from serving.tensors import Arrays, read_tensor
 from serving.versions import VersionError
 
 log = logging.getLogger(__name__)
 
-Arrays = dict[str, NDArray[Any]]
 
 _INTERNAL: Final = grpc.StatusCode.INTERNAL
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -79,7 +77,7 @@ class Servable:
             outcome = "success"
         finally:
             metrics.loads.add(str(path), outcome)
-            metrics.load_latency.add(str(path), by=_microseconds(begin))
+            metrics.load_latency.add(str(path), by=microseconds_since(begin))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -135,9 +133,7 @@ class Servable:
         check_inputs(definition, inputs)
         check_outputs(definition, output_filter)
         if deadline is not None and time.monotonic() >= deadline:
-            raise RequestError(
-                grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the request was run"
-            )
+            raise too_late()
         name = signature or DEFAULT_SIGNATURE
         begin = time.perf_counter()
         kind = self._kind(name, inputs)
@@ -148,7 +144,9 @@ class Servable:
             outputs = self._scheduler.run(
                 kind, self._runner(name), inputs, model_name=self.name, deadline=deadline
             )
-        self._metrics.runtime_latency.observe(_microseconds(begin), self.name, "Predict", "TF1")
+        self._metrics.runtime_latency.observe(
+            microseconds_since(begin), self.name, "Predict", "TF1"
+        )
         return {name: outputs[name] for name in output_filter} if output_filter else outputs
 
     def _run(self, signature: str, inputs: Arrays) -> Arrays:
@@ -193,11 +191,7 @@ class Servable:
             outcome = error.code.name
             raise
         finally:
-            self._metrics.warmup_latency.observe(_microseconds(begin), str(self.path), outcome)
-
-
-def _microseconds(begin: float) -> int:
-    return int(1e6 * (time.perf_counter() - begin))
+            self._metrics.warmup_latency.observe(microseconds_since(begin), str(self.path), outcome)
 
 
 def _refuse_if_damaged(path: Path) -> None:

@@ -25,7 +25,7 @@ from serving.local.config import (
     read_monitoring,
 )
 from serving.local.grpc_api import SERVICES, add_services
-from serving.local.loader import LoadSettings
+from serving.local.loader import PollSettings
 from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics
 from serving.local.rest_api import RestApi
@@ -68,7 +68,7 @@ def run(settings: RunSettings) -> None:
         return Servable(name, path, version, metrics, scheduler)
 
     manager = ModelManager(
-        LoadSettings(
+        PollSettings(
             poll_s=settings.file_system_poll_wait_seconds,
             retries=settings.max_num_load_retries,
             retry_s=settings.load_retry_interval_micros / 1e6,

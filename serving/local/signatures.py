@@ -9,8 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from serving.local.errors import RequestError, invalid
-
-Arrays = dict[str, NDArray[Any]]
+from serving.tensors import Arrays
 
 _SHORT: Final = {"float32": "float", "float64": "double"}
 

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from serving.card import parse_card
+from serving.card import CARD_FILE, parse_card
 from serving.release.digest import Integrity, check, size
 from serving.release.model_config import Entry
 from serving.release.store import Store
-
-CARD: Final = "model_card.json"
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def take_inventory(store: Store, entry: Entry, states: dict[int, str]) -> list[R
 def summarise(version: Path) -> CardSummary:
     """The card of a version in brief; empty where there is none that can be read."""
     try:
-        card = parse_card((version / CARD).read_bytes())
+        card = parse_card((version / CARD_FILE).read_bytes())
         auc = card.get("metrics", {}).get("test", {}).get("auc", {}).get("value")
         created, commit, number = (card.get(n) for n in ("created", "git_commit", "version"))
         auc = float(auc) if isinstance(auc, int | float) else None

@@ -139,9 +139,8 @@ class Store:
 
     def discard(self, path: Path) -> None:
         """Delete a version for good. It disappears whole first, so that no server sees half of it."""
-        if (
-            int(path.name) == self.highest()
-        ):  # else a higher one bears witness, and the disk may be full
+        # Any other leaves a higher one that bears witness, and the disk may be full.
+        if int(path.name) == self.highest():
             self._remember(int(path.name))
         doomed = self._trash / path.name
         move(path, doomed)

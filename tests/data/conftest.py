@@ -1,15 +1,17 @@
-"""Small piles of scans, made from the samples."""
+"""Small piles of scans, and the grey levels of single ones, made from the samples."""
 
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
 from data.manifest import Scan, read_manifest
 from data.prepare import PrepareSettings, prepare
+from tests.data.medical import grey
 
 Prepare = Callable[..., list[Scan]]
 
@@ -18,6 +20,18 @@ Prepare = Callable[..., list[Scan]]
 def console() -> Console:
     """A console that keeps what is printed: `console.file.getvalue()`."""
     return Console(file=StringIO(), width=200)
+
+
+@pytest.fixture(scope="session")
+def scans(samples: dict[str, list[Path]]) -> list[np.ndarray]:
+    """Five tumour scans, uint8 `[256, 256]`."""
+    return [grey(path, 256) for path in samples["yes"][:5]]
+
+
+@pytest.fixture(scope="session")
+def scan(scans: list[np.ndarray]) -> np.ndarray:
+    """One of them."""
+    return scans[0]
 
 
 @pytest.fixture

@@ -14,23 +14,7 @@ import pytest
 from data import archive
 from data.reading import MAX_STILLS, read_studies
 from data.studies import RefusedFile, ScanFile, Study, StudyKind
-from tests.data.medical import (
-    bundled,
-    dicom,
-    grey,
-    nifti,
-    packed,
-    plain,
-    png,
-    read,
-    refusal,
-    series,
-)
-
-
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 128)
+from tests.data.medical import bundled, dicom, nifti, packed, plain, png, read, refusal, series
 
 
 def test_every_kind_of_member_is_read(scan, samples):

@@ -6,14 +6,12 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from data.__main__ import main
 from data.manifest import Split, dataset_hash, read_manifest, write_manifest
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
 
 
 @pytest.fixture

@@ -40,16 +40,6 @@ from tests.data.medical import (
 )
 
 
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 256)
-
-
-@pytest.fixture(scope="module")
-def scans(samples) -> list[np.ndarray]:
-    return [grey(path, 256) for path in samples["yes"][:5]]
-
-
 def twelve(levels: np.ndarray) -> np.ndarray:
     return levels.astype(np.uint16) * 16
 

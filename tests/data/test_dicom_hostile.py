@@ -23,7 +23,7 @@ from pydicom.uid import (
 from data.dicom_header import MAX_HEADER_BYTES
 from data.reading import read_studies
 from data.studies import RefusedFile, ScanFile, Study
-from tests.data.medical import bundled, dicom, grey, packed, read, read_study, refusal, series
+from tests.data.medical import bundled, dicom, packed, read, read_study, refusal, series
 
 NAME = "Mustermann"
 TAGS = {
@@ -37,11 +37,6 @@ TAGS = {
     "AccessionNumber": "Mustermann-0815-longer-than-allowed",
     "StudyInstanceUID": "1.2.Mustermann",
 }
-
-
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 256)
 
 
 def with_secrets(payload: bytes, **more: object) -> bytes:

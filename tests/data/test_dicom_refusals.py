@@ -7,31 +7,10 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import (
-    RLELossless,
-)
+from pydicom.uid import RLELossless
 
 from data.studies import Study
-from tests.data.medical import (
-    EIGHT_BITS,
-    bundled,
-    dicom,
-    grey,
-    read,
-    refusal,
-    rle,
-    series,
-)
-
-
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 256)
-
-
-@pytest.fixture(scope="module")
-def scans(samples) -> list[np.ndarray]:
-    return [grey(path, 256) for path in samples["yes"][:5]]
+from tests.data.medical import EIGHT_BITS, bundled, dicom, read, refusal, rle, series
 
 
 def nibabel_dicom(name: str) -> bytes:

@@ -6,14 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.labels import Label
-from data.manifest import (
-    DatasetError,
-    Scan,
-    Split,
-    dataset_hash,
-    read_manifest,
-    write_manifest,
-)
+from data.manifest import DatasetError, Scan, Split, dataset_hash, read_manifest, write_manifest
 
 SCAN = Scan(
     path="train/yes/a_1.png",

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from data.planes import Plane, view_of
-from tests.data.medical import AXIAL, CORONAL, EIGHT_BITS, SAGITTAL, dicom, grey, plain, read_study
-
-
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 256)
+from tests.data.medical import AXIAL, CORONAL, EIGHT_BITS, SAGITTAL, dicom, plain, read_study
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,7 @@ import pytest
 from data.imaging import MAX_FILE_BYTES, ScanError
 from data.quality import Severity
 from data.reading import read_studies
-from data.studies import (
-    MAX_STUDY_BYTES,
-    RefusedFile,
-    ScanFile,
-    Study,
-    StudyKind,
-)
+from data.studies import MAX_STUDY_BYTES, RefusedFile, ScanFile, Study, StudyKind
 from tests.data.medical import (
     bundled,
     dicom,
@@ -27,11 +21,6 @@ from tests.data.medical import (
     refusal,
     series,
 )
-
-
-@pytest.fixture(scope="module")
-def scan(samples) -> np.ndarray:
-    return grey(samples["yes"][0], 128)
 
 
 def test_stills_are_read_as_ever(samples):

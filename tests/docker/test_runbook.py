@@ -170,12 +170,33 @@ def under_load(server: RunningServer) -> Iterator[list[Exception]]:
     ("probability", "code"), [(0.71, 0), (0.2, 1)], ids=["the same label", "another label"]
 )
 def test_a_comparison_judges_what_changes(tmp_path, probability, code):
-    for name, value in (("before", 0.7), ("after", probability)):
-        label = "tumor" if value >= 0.5 else "no_tumor"
-        row = {"file": "scans/yes/a.png", "label": label, "probability": value, "risk": "medium"}
-        rows = [row | {"in_distribution": True, "version": 1}, {"file": "b", "error": "empty"}]
-        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
-    command = [sys.executable, str(DOCKER / "compare_answers.py"), "before.json", "after.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = compared(tmp_path, *([row_of("scans/yes/a.png", p)] for p in (0.7, probability)))
     assert done.returncode == code, done.stderr
     assert f"label changes, or whether it is refused: {code}\n" in done.stdout
+
+
+def test_a_comparison_counts_slices_of_volumes_and_members_of_archives(tmp_path):
+    slices = [{"slice": 1, "empty": True}, {"slice": 2} | row_of("", 0.3)]
+    rows = [
+        {"file": "scans/yes/volume.nii", "version": 1, "slices": slices},
+        *(row_of("scans/yes/all.zip", 0.7) | {"member": f"yes/{name}.png"} for name in "ab"),
+    ]
+    done = compared(tmp_path, rows, rows)
+    assert done.returncode == 0, done.stderr
+    assert "3 scans, versions 1 and 1\n" in done.stdout
+    assert "version 1 is right about 2 of 2\n" in done.stdout  # nobody knows it of the slice
+
+
+def row_of(file: str, probability: float) -> dict[str, object]:
+    label = "tumor" if probability >= 0.5 else "no_tumor"
+    decision = {"label": label, "probability": probability, "risk": "medium"}
+    return {"file": file, "version": 1, "in_distribution": True} | decision
+
+
+def compared(folder: Path, *answers: list[dict]) -> subprocess.CompletedProcess[str]:
+    """Two outputs of `predict --json` compared, each with a file that could not be read."""
+    names = ("before.json", "after.json")
+    for name, rows in zip(names, answers, strict=True):
+        (folder / name).write_text(json.dumps([*rows, {"file": "b", "error": "empty"}]))
+    command = [sys.executable, str(DOCKER / "compare_answers.py"), *names]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)

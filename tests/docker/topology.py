@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT, RunningServer, Serve, eventually, stop
+from tests.conftest import ROOT, RunningServer, Serve, ended_afterwards, eventually
 from tests.docker.tools import DOCKER, compose, instructions, tool
 from tests.ui.front_end import running_front_end
 
@@ -119,12 +119,10 @@ def _program(
         subprocess.Popen(
             command, env=os.environ | dict(variables or {}), stdout=output, stderr=output
         ) as process,
+        ended_afterwards(process),
     ):
-        try:
-            yield
-            assert process.poll() is None, log.read_text()
-        finally:
-            stop(process)
+        yield
+        assert process.poll() is None, log.read_text()
 
 
 def _answers(client: httpx.Client, path: str) -> bool:

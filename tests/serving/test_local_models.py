@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 
 from serving.local.config import ModelConfig
 from serving.local.errors import RequestError
-from serving.local.loader import LoadSettings, ModelLoader, State
+from serving.local.loader import ModelLoader, PollSettings, State
 from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics
 from serving.local.servable import Servable
@@ -122,7 +122,7 @@ def test_a_new_label_may_be_given_ahead_of_its_version_where_that_is_allowed(tin
     def labelled(version):
         return [ModelConfig("m", tiny_models, labels={"next": version})]
 
-    settings = LoadSettings(poll_s=0.05, retries=0, retry_s=1)
+    settings = PollSettings(poll_s=0.05, retries=0, retry_s=1)
     manager = ModelManager(settings, load, labels_ahead=True)
     manager.start([ModelConfig("m", tiny_models)], lambda: None)
     manager.reload(labelled(2), deadline=None)
@@ -153,7 +153,7 @@ def test_a_look_for_versions_that_began_before_a_change_does_not_undo_it(tiny_mo
         assert go_on.wait(240)
         return Servable(name, path, version, Metrics())
 
-    settings = LoadSettings(poll_s=60, retries=0, retry_s=1)
+    settings = PollSettings(poll_s=60, retries=0, retry_s=1)
     loader = ModelLoader(ModelConfig("m", tiny_models), settings, load)
     loader.start()
     assert loading.wait(240)
@@ -207,7 +207,7 @@ def test_a_version_is_tried_again_as_often_as_allowed(tiny_models):
         return Servable(name, path, version, Metrics())
 
     def settings(retries):
-        return LoadSettings(poll_s=0.01, retries=retries, retry_s=0.02)
+        return PollSettings(poll_s=0.01, retries=retries, retry_s=0.02)
 
     model = ModelConfig("m", tiny_models)
     patient = ModelLoader(model, settings(2), load)
@@ -279,7 +279,7 @@ def test_old_versions_leave_no_memory_behind(write_model, tmp_path):
         alive.append(weakref.ref(servable))
         return servable
 
-    settings = LoadSettings(poll_s=0.01, retries=0, retry_s=1)
+    settings = PollSettings(poll_s=0.01, retries=0, retry_s=1)
     loader = ModelLoader(ModelConfig("m", tmp_path), settings, load)
     loader.start()
     eventually(loader.is_available, "version 1 serves")

@@ -12,9 +12,8 @@ from PIL import Image
 
 from data.labels import Label
 from data.manifest import MASKS, Scan, Split
+from tests.conftest import ROOT
 from training.scans import ScanSet
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import csv
 import shlex
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from data.labels import Label
 from data.manifest import Scan, Split
 from data.public_sets import PUBLIC_SETS
+from tests.conftest import ROOT
 from training.__main__ import app
 from training.bootstrap import Figure
 from training.card_terms import describe_sources, licence, limits, showable
@@ -18,7 +18,6 @@ from training.model_card import reproduce
 from training.network import CNN, LITE0
 from training.refusals import RefusalReport, Refusals
 
-ROOT = Path(__file__).resolve().parents[2]
 SCAN = Scan(
     path="a.png",
     label=Label.TUMOR,

@@ -2,14 +2,11 @@
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -25,11 +22,11 @@ from serving.contract import IMAGE_SHAPE, RGB_BYTES, SIGNATURES, Signature, Tens
 from serving.release.digest import check
 from serving.saved_model import WARMUP_FILE
 from serving.versions import list_versions
+from tests.conftest import ROOT, eventually
 from training.__main__ import app
 from training.export import BATCH_SIZES
 from training.metrics import report
 
-ROOT = re.sub(r"/tests/.*", "", os.path.abspath(__file__))
 QUICK = ["--head-epochs", "1", "--epochs", "2", "--full-size-epochs", "0"]
 QUICK += ["--views-per-epoch", "32", "--batch-size", "8", "--image-size", "64"]
 
@@ -50,12 +47,10 @@ def run(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("runs") / "quick"
     train = command("training", "train", "--data", dataset, "--run", folder, *QUICK)
     with subprocess.Popen(train, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 200
-        while not (folder / "finetune.csv").exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        begun = (folder / "finetune.csv").exists
+        eventually(lambda: begun() or process.poll() is not None, "the second stage began")
+        assert process.poll() is None
+        process.kill()
     done = finished(*train[2:])
     assert "head:" not in done.stdout, "a finished stage was trained again"
     assert "finetune:" in done.stdout

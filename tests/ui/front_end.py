@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT, stop
+from tests.conftest import ROOT, ended_afterwards
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,11 @@ def running_front_end(port: int, log: Path, *flags: str) -> Iterator[FrontEnd]:
         subprocess.Popen(
             command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process,
+        ended_afterwards(process),
     ):
-        try:
-            assert process.stdout is not None
-            told = process.stdout.readline()
-            address = f"http://127.0.0.1:{port}"
-            assert told == f"Page and API on {address}\n", log.read_text()
-            with httpx.Client(base_url=address, timeout=60) as client:
-                yield FrontEnd(address, client, log, process.pid)
-        finally:
-            stop(process)
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        address = f"http://127.0.0.1:{port}"
+        assert told == f"Page and API on {address}\n", log.read_text()
+        with httpx.Client(base_url=address, timeout=60) as client:
+            yield FrontEnd(address, client, log, process.pid)

@@ -11,8 +11,8 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from serving.contract import IMAGE_SHAPE, RGB_BYTES
 from serving.release.store import Store, new_version
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 Command = Callable[..., subprocess.CompletedProcess]
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 
