@@ -179,6 +179,19 @@ def test_a_path_gets_into_no_header(front_end: FrontEnd, path: str) -> None:
         assert b"<script>" not in body or b"<!doctype" in body[:200].lower()
 
 
+def test_a_length_stated_twice_is_refused_and_ends_the_connection(front_end: FrontEnd) -> None:
+    """Whoever stands before the page might have gone by the other one; also: tests/docker."""
+    address = urlsplit(front_end.address)
+    head = (
+        b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((str(address.hostname), address.port), 60) as connection:
+        connection.sendall(head + b"0\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Length or a Transfer-Encoding, not both" in received
+
+
 def marked_files(marker: str) -> list[tuple[str, tuple[str, bytes]]]:
     """Uploads of every kind that hold a marker: a large picture, an archive, what is no scan."""
     pixels = (marker.encode() * (1500 * 1500 * 3 // len(marker) + 1))[: 1500 * 1500 * 3]
