@@ -279,6 +279,30 @@ def test_what_was_uploaded_is_found_nowhere(
     assert marker not in running.log.read_text()
 
 
+def test_half_an_upload_is_on_no_disk(front_end: FrontEnd, tmp_path: Path) -> None:
+    marker, since = secrets.token_hex(16), tmp_path / "since"
+    since.touch()
+    request = httpx.Request(
+        "POST", f"{front_end.address}/api/v1/analyze", files=marked_files(marker)[:1]
+    )
+    body = request.read()
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(["POST /api/v1/analyze HTTP/1.1", *lines, "", ""])
+    address = urlsplit(front_end.address)
+    with socket.create_connection((str(address.hostname), address.port), 60) as connection:
+        connection.sendall(head.encode() + body[:-1000])
+        eventually(lambda: _held(front_end) >= len(body) - 1000, "the page holds the upload")
+        assert found_on_disk(marker, since, front_end.pid) == []
+
+
+def _held(front_end: FrontEnd) -> float:
+    """Bytes of uploads that the page holds, as its metrics tell."""
+    lines = front_end.http.get("/metrics").text.splitlines()
+    return next(
+        float(line.split()[1]) for line in lines if line.startswith("brain_tumor_ui_upload_bytes ")
+    )
+
+
 def _listening(port: int | None) -> int:
     """The process that listens on a port."""
     for folder in Path("/proc").glob("[0-9]*"):
