@@ -1,6 +1,7 @@
 """The model card as data: what a version is, was made from, can and cannot do."""
 
 import json
+import os
 import subprocess
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ def build_card(
     return {
         "model": MODEL_NAME,
         "version": version,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": _created().isoformat(timespec="seconds"),
         "intended_use": "Research and teaching on brain MRI slices. Not a medical device.",
         "network": run["network"],
         "thresholds": {
@@ -180,6 +181,12 @@ def _worst(appraisal: Appraisal) -> list[dict[str, Any]]:
         }
         for i in worst_errors(measured, count=WORST)
     ]
+
+
+def _created() -> datetime:
+    """Now, or the moment that SOURCE_DATE_EPOCH names, so that a version can be made again to the byte."""
+    stated = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(stated), UTC) if stated else datetime.now(UTC)
 
 
 def _git_commit() -> str:

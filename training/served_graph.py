@@ -4,6 +4,7 @@ Every signature of `serving.contract` calls the same frozen function, so that th
 and no two surfaces can disagree. TensorFlow Serving checks neither shapes nor lengths: the graph does.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.core.protobuf import fingerprint_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from serving.contract import (
@@ -196,6 +198,17 @@ def write_saved_model(core: Core, *, card_json: str, card_markdown: str, folder:
         signatures={SERVING_DEFAULT: serving_default, EXPLAIN: explain, RGB: rgb, CARD: card},
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
+    _replace_random_id(folder / "fingerprint.pb")
+
+
+def _replace_random_id(path: Path) -> None:
+    """Let the same graph be the same bytes: the only random ones are TensorFlow's id in the fingerprint."""
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+    fingerprint.ClearField("uuid")
+    rest = hashlib.sha256(fingerprint.SerializeToString(deterministic=True)).digest()
+    # As TensorFlow writes it: 128 bits, decimal.
+    fingerprint.uuid = str(int.from_bytes(rest[:16], "big"))
+    path.write_bytes(fingerprint.SerializeToString(deterministic=True))
 
 
 def _checked(images: tf.Tensor) -> tf.Tensor:

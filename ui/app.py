@@ -19,7 +19,7 @@ from ui.api import add_api
 from ui.api_v1 import add_api_v1
 from ui.errors import add_error_replies
 from ui.events import add_events
-from ui.guard import GradioGate, SecurityHeaders
+from ui.guard import GradioGate, OneLength, SecurityHeaders
 from ui.limits_route import add_limits
 from ui.metrics import Measured, Metrics
 from ui.model_routes import add_model_directory
@@ -125,6 +125,7 @@ def create_api(
         allow_headers=["Authorization", KEY_HEADER],
         expose_headers=["Retry-After"],
     )
+    app.add_middleware(OneLength)
     routes = frozenset(route.path for route in app.routes if isinstance(route, APIRoute))
     app.add_middleware(Measured, metrics=metrics, routes=routes)
     app.add_middleware(SecurityHeaders)

@@ -44,26 +44,15 @@ def running(
     serve: Serve, models: Path, free_port: Callable[[], int], folder: Path
 ) -> Iterator[Topology]:
     """Run server, page, proxy, probe and Prometheus; all end with the context."""
-    page, secure, plain, admin, probe, prometheus = (free_port() for _ in range(6))
-    variables = {
-        "ADMIN_PORT": str(admin),
-        "HTTP_PORT": str(plain),
-        "HTTPS_PORT": str(secure),
-        "MAX_BODY": str(MAX_BODY),
-        "UPSTREAM": f"127.0.0.1:{page}",
-        "XDG_CONFIG_HOME": str(folder),
-        "XDG_DATA_HOME": str(folder),
-    }
-    proxy_command = [tool("caddy"), "run", "--adapter", "caddyfile"]
-    proxy_command += ["--config", str(DOCKER / "Caddyfile")]
+    page, probe, prometheus = (free_port() for _ in range(3))
     probe_command = [tool("prometheus-blackbox-exporter")]
     probe_command += ["--config.file", str(DOCKER / "monitoring" / "blackbox.yml")]
     probe_command += [f"--web.listen-address=127.0.0.1:{probe}"]
     with (
         serve(models, *serving_flags()) as serving,
         running_front_end(page, folder / "page.log", "--server", serving.grpc) as front_end,
-        _program(proxy_command, folder / "proxy.log", variables),
-        _program(probe_command, folder / "probe.log"),
+        caddy(f"127.0.0.1:{page}", free_port, folder) as (proxy, plain),
+        program(probe_command, folder / "probe.log"),
     ):
         addresses = {
             "serving:8501": serving.rest.removeprefix("http://"),
@@ -71,19 +60,41 @@ def running(
             "probe:9115": f"127.0.0.1:{probe}",
         }
         command = _prometheus(addresses, f"127.0.0.1:{prometheus}", folder)
+        with (
+            program(command, folder / "prometheus.log"),
+            httpx.Client(base_url=f"http://127.0.0.1:{prometheus}", timeout=60) as metrics,
+        ):
+            eventually(lambda: _answers(metrics, "/-/ready"), "Prometheus was ready")
+            yield Topology(serving, front_end.http, proxy, plain, metrics)
+
+
+@contextmanager
+def caddy(
+    page: str, free_port: Callable[[], int], folder: Path
+) -> Iterator[tuple[httpx.Client, str]]:
+    """Run the proxy in front of a page's HOST:PORT: a client over TLS, and its address without TLS."""
+    secure, plain, admin = (free_port() for _ in range(3))
+    variables = {
+        "ADMIN_PORT": str(admin),
+        "HTTP_PORT": str(plain),
+        "HTTPS_PORT": str(secure),
+        "MAX_BODY": str(MAX_BODY),
+        "UPSTREAM": page,
+        "XDG_CONFIG_HOME": str(folder),
+        "XDG_DATA_HOME": str(folder),
+    }
+    command = [tool("caddy"), "run", "--adapter", "caddyfile"]
+    with program(
+        [*command, "--config", str(DOCKER / "Caddyfile")], folder / "proxy.log", variables
+    ):
         authority = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        with _program(command, folder / "prometheus.log"):
-            eventually(authority.exists, "the proxy made its authority")
-            trusting = ssl.create_default_context(cafile=str(authority))
-            with (
-                httpx.Client(
-                    base_url=f"https://localhost:{secure}", verify=trusting, timeout=60
-                ) as proxy,
-                httpx.Client(base_url=f"http://127.0.0.1:{prometheus}", timeout=60) as metrics,
-            ):
-                eventually(lambda: _answers(proxy, "/healthz"), "the proxy answered")
-                eventually(lambda: _answers(metrics, "/-/ready"), "Prometheus was ready")
-                yield Topology(serving, front_end.http, proxy, f"http://localhost:{plain}", metrics)
+        eventually(authority.exists, "the proxy made its authority")
+        trusting = ssl.create_default_context(cafile=str(authority))
+        with httpx.Client(
+            base_url=f"https://localhost:{secure}", verify=trusting, timeout=60
+        ) as client:
+            eventually(lambda: _answers(client, "/healthz"), "the proxy answered")
+            yield client, f"http://localhost:{plain}"
 
 
 def serving_flags() -> list[str]:
@@ -111,9 +122,10 @@ def _prometheus(addresses: Mapping[str, str], listen: str, folder: Path) -> list
 
 
 @contextmanager
-def _program(
+def program(
     command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None
 ) -> Iterator[None]:
+    """Run a program, SIGTERM at the end; it must not have ended before."""
     with (
         log.open("wb") as output,
         subprocess.Popen(

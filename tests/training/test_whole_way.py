@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -76,8 +77,8 @@ def outlined(tmp_path_factory, samples):
 
 
 @pytest.fixture(scope="module")
-def version(tmp_path_factory, run, dataset, outlined):
-    """The run, exported with everything that a card can hold."""
+def export(tmp_path_factory, run, dataset, outlined):
+    """The command that exports the run with everything that a card can hold, but for the base path."""
     truth = np.array([1, 1, 0, 0])
     guesses = np.array([0.9, 0.4, 0.6, 0.1])
     row = report(truth, guesses, list("abcd"), called=guesses > 0.5)
@@ -87,10 +88,15 @@ def version(tmp_path_factory, run, dataset, outlined):
     earlier = tmp_path_factory.mktemp("runs") / "earlier"
     earlier.mkdir()
     (earlier / "leave_one_source_out.json").write_text(json.dumps(left_out | {"recipe": "old"}))
+    words = ["--run", run, "--data", dataset, "--outlines", outlined, "--before", earlier]
+    return ["training", "export", *words, "--unfamiliar-views", "2", "--allow-worthless"]
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory, export):
+    """The run, exported."""
     models = tmp_path_factory.mktemp("models") / "brain_tumor"
-    words = ["--run", run, "--data", dataset, "--models", models, "--outlines", outlined]
-    words += ["--before", earlier]
-    finished("training", "export", *words, "--unfamiliar-views", "2", "--allow-worthless")
+    finished(*export, "--models", models)
     return models / "1"
 
 
@@ -144,6 +150,15 @@ def test_the_version_is_small_and_whole(version):
     assert sum(f.stat().st_size for f in version.rglob("*") if f.is_file()) < 25 * 2**20
     records = list(tf.data.TFRecordDataset(str(version / WARMUP_FILE)))
     assert len(records) == len(SIGNATURES) * len(BATCH_SIZES)
+
+
+def test_the_same_weights_are_the_same_bytes(version, export, tmp_path, monkeypatch):
+    created = json.loads((version / "model_card.json").read_text())["created"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(datetime.fromisoformat(created).timestamp())))
+    monkeypatch.setenv("PYTHONHASHSEED", "7")  # no order of a set gets into a file
+    finished(*export, "--models", tmp_path / "again")
+    again = tmp_path / "again" / "1"
+    assert (again / "SHA256SUMS").read_text() == (version / "SHA256SUMS").read_text()
 
 
 def test_the_card_in_the_graph_is_the_one_beside_it(version):

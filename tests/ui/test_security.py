@@ -37,11 +37,11 @@ GRADIO = (
     ),
 )
 UP = ("../", "..%2f", "%2e%2e/", "..%5c", "..%252f", "....//", "/", "//")
-FILES = {
-    "etc/passwd": "root:",
-    "proc/self/environ": "PATH=",
-    f"{str(ROOT)[1:]}/ui/access.py": "import",
-}
+FILES = (
+    ("etc/passwd", "root:"),
+    ("proc/self/environ", "PATH="),
+    (f"{str(ROOT)[1:]}/ui/access.py", "import"),
+)
 
 
 def routes(api: httpx.Client) -> list[str]:
@@ -67,7 +67,7 @@ def test_no_route_hands_out_a_file_of_the_machine(front_end: FrontEnd) -> None:
     asked = 0
     for route in routes(front_end.http):
         for step in UP:
-            for file, content in FILES.items():
+            for file, content in FILES:
                 status, _, body = raw(front_end, "GET", route + 8 * step + file)
                 assert status < 500, route
                 assert content.encode() not in body, route
@@ -179,6 +179,19 @@ def test_a_path_gets_into_no_header(front_end: FrontEnd, path: str) -> None:
         assert b"<script>" not in body or b"<!doctype" in body[:200].lower()
 
 
+def test_a_length_stated_twice_is_refused_and_ends_the_connection(front_end: FrontEnd) -> None:
+    """Whoever stands before the page might have gone by the other one; also: tests/docker."""
+    address = urlsplit(front_end.address)
+    head = (
+        b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((str(address.hostname), address.port), 60) as connection:
+        connection.sendall(head + b"0\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Length or a Transfer-Encoding, not both" in received
+
+
 def marked_files(marker: str) -> list[tuple[str, tuple[str, bytes]]]:
     """Uploads of every kind that hold a marker: a large picture, an archive, what is no scan."""
     pixels = (marker.encode() * (1500 * 1500 * 3 // len(marker) + 1))[: 1500 * 1500 * 3]
@@ -264,6 +277,30 @@ def test_what_was_uploaded_is_found_nowhere(
         assert found_on_disk(marker, since, process) == []
     assert found_on_disk(marker, since, process) == []
     assert marker not in running.log.read_text()
+
+
+def test_half_an_upload_is_on_no_disk(front_end: FrontEnd, tmp_path: Path) -> None:
+    marker, since = secrets.token_hex(16), tmp_path / "since"
+    since.touch()
+    request = httpx.Request(
+        "POST", f"{front_end.address}/api/v1/analyze", files=marked_files(marker)[:1]
+    )
+    body = request.read()
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(["POST /api/v1/analyze HTTP/1.1", *lines, "", ""])
+    address = urlsplit(front_end.address)
+    with socket.create_connection((str(address.hostname), address.port), 60) as connection:
+        connection.sendall(head.encode() + body[:-1000])
+        eventually(lambda: _held(front_end) >= len(body) - 1000, "the page holds the upload")
+        assert found_on_disk(marker, since, front_end.pid) == []
+
+
+def _held(front_end: FrontEnd) -> float:
+    """Bytes of uploads that the page holds, as its metrics tell."""
+    lines = front_end.http.get("/metrics").text.splitlines()
+    return next(
+        float(line.split()[1]) for line in lines if line.startswith("brain_tumor_ui_upload_bytes ")
+    )
 
 
 def _listening(port: int | None) -> int:

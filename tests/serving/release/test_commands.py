@@ -22,7 +22,7 @@ def run(capsys, monkeypatch):
 
 CARD = {
     "created": "2026-11-23T22:54:12+00:00",
-    "git_commit": "d6610ca98dc3",
+    "git_commit": "abc123abc123",
     "metrics": {"test": {"auc": {"value": 0.9389}}},
 }
 
@@ -48,7 +48,7 @@ def test_versions_shows_state_labels_card_and_digest(run, base, store):
         "–",
         "2026-11-23",
         "0.939",
-        "d6610ca98dc3",
+        "abc123abc123",
         "0.0",
         "no",
         "digest",
@@ -63,7 +63,7 @@ def test_versions_shows_state_labels_card_and_digest(run, base, store):
         None,
         None,
     )
-    assert (withdrawn["auc"], withdrawn["git_commit"]) == (0.9389, "d6610ca98dc3")
+    assert (withdrawn["auc"], withdrawn["git_commit"]) == (0.9389, "abc123abc123")
 
 
 def test_versions_of_an_empty_base_path(run, tmp_path):

@@ -37,12 +37,12 @@ def test_a_candidate_becomes_the_next_version(command, candidate, tmp_path):
     model = (base / "1" / "saved_model.pb").read_bytes()
     assert model == (candidate / "saved_model.pb").read_bytes()
     own = shutil.copytree(base / "1", tmp_path / "own")
-    (own / "model_card.json").write_text(json.dumps({"version": 7, "git_commit": "d6610ca98dc3"}))
+    (own / "model_card.json").write_text(json.dumps({"version": 7, "git_commit": "abc123abc123"}))
     (own / MANIFEST).unlink()
     again = command("publish", own, base)
     assert again.returncode == 0, again.stderr
     assert f"{base / '2'} is published" in again.stdout
-    assert ", commit d6610ca98dc3.\n" in again.stdout
+    assert ", commit abc123abc123.\n" in again.stdout
     assert "Verified: 4 signatures, 9 images, 4 warm-up records" in again.stdout
     assert "Its card was written when it was version 7, and still says so." in again.stdout
     assert check(base / "2").is_whole
