@@ -18,6 +18,8 @@ BYTES, BYTES_OF_THE_MOMENT = 2**10, 2**20
 #: Of the whole process, the holes that allocators keep included.
 RESIDENT = 0.10
 DESCRIPTORS = 4
+#: Of what lives, where code is still loaded and threads come and go: a pool of 40 is 2,500 blocks.
+ALIVE_BLOCKS, ALIVE_BYTES = 0.01, 0.05
 MB = 2**20
 
 
@@ -75,4 +77,12 @@ def kept(before: Reading, after: Reading, requests: int) -> list[str]:
         return [f"{requests} requests like earlier ones left {blocks} blocks alive"]
     if held > BYTES_OF_THE_MOMENT + BYTES * requests:
         return [f"{requests} requests like earlier ones left {held} bytes alive"]
+    return []
+
+
+def livelier(before: Reading, after: Reading) -> list[str]:
+    """Whether more lives than at a moment when nearly all had been met, in words."""
+    blocks, size = before.alive.blocks * (1 + ALIVE_BLOCKS), before.alive.bytes * (1 + ALIVE_BYTES)
+    if after.alive.blocks > blocks or after.alive.bytes > size:
+        return [f"more lives in it: {before}; then {after}"]
     return []

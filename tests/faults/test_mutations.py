@@ -7,7 +7,7 @@ import pytest
 from serving.bench.usage import Usage
 from tests.faults.alive import Alive
 from tests.faults.damage import Damager
-from tests.faults.growth import Reading, kept
+from tests.faults.growth import Reading, kept, livelier
 from tests.faults.mutations import Found, bombard, watched_front_end
 
 #: `make faults` sets more.
@@ -31,6 +31,8 @@ def test_what_requests_leave_alive_is_told(blocks: int, size: int, told: str) ->
     after = Reading(Alive(10**6 + blocks, 2**26 + size), usage)
     found = kept(before, after, requests=500)
     assert [told in one for one in found] == [True] * bool(told)
+    assert not livelier(before, after)
+    assert livelier(before, Reading(Alive(10**6 + 20 * blocks, 2**26 + 5 * size), usage))
 
 
 def test_the_same_number_is_the_same_damage() -> None:

@@ -111,11 +111,6 @@ class Clients:
         ]
         self._threads = [threading.Thread(target=one) for one in work]
 
-    @property
-    def requests(self) -> int:
-        """How many were sent until now."""
-        return self._good.answered + self._good.refused.total() + self.bad.total()
-
     @contextmanager
     def running(self) -> Iterator[None]:
         """They ask for as long as the block lasts."""

@@ -19,7 +19,7 @@ from serving.release.rollback import rollback
 from serving.release.settings import PublishSettings
 from serving.release.store import Store
 from tests.conftest import ROOT, eventually, free_tcp_port
-from tests.faults.growth import MB, RESIDENT, Reading, Watched, kept, swollen
+from tests.faults.growth import MB, RESIDENT, Reading, Watched, livelier, swollen
 from tests.faults.mixed.clients import Clients
 from tests.ui.front_end import FrontEnd
 
@@ -91,8 +91,8 @@ class Operator:
     ) -> None:
         self._base, self._candidate, self._stays = base, candidate, stays
         self._server, self._client, self._page, self._watched = server, client, page, watched
-        self._page_readings: list[tuple[Reading, int]] = []  # with the requests until then
-        self._server_readings: list[Usage] = []
+        self._pages: list[Reading] = []  # at the end of each cycle
+        self._servers: list[Usage] = []
 
     def cycle(self, clients: Clients, tell: Callable[[str], None]) -> None:
         """Publish a version, kill the server and start it again, stop it for a while, roll back."""
@@ -117,35 +117,28 @@ class Operator:
         with clients.paused():
             page = self._watched.read_idle()
         server = usage(self._server.process.pid)
-        self._page_readings.append((page, clients.requests))
-        self._server_readings.append(server)
+        self._pages.append(page)
+        self._servers.append(server)
         tell(f"version {version}: page {page}; server {_used(server)}")
 
     def grown(self) -> list[str]:
-        """What grew, in words. The first cycle is for loading code and filling pools.
+        """What grew in the second half of the run, in words.
 
         The server is another process in each cycle: a difference would lie in what is on the disk.
         """
-        found = []
-        if len(self._page_readings) > 2:
-            (first, before), (last, until) = self._page_readings[1], self._page_readings[-1]
-            found += [f"page: {one}" for one in swollen(first, last)]
-            found += [f"page: {one}" for one in kept(first, last, until - before)]
-            begin, end = self._server_readings[1].resident, self._server_readings[-1].resident
-            if end > begin * (1 + RESIDENT):
-                found.append(f"server: {begin / MB:.0f} MB, then {end / MB:.0f} MB")
+        half = len(self._pages) // 2
+        (first, last), servers = (self._pages[half], self._pages[-1]), self._servers[half:]
+        found = [f"page: {one}" for one in swollen(first, last) + livelier(first, last)]
+        if servers[-1].resident > servers[0].resident * (1 + RESIDENT):
+            found.append(f"server: {_used(servers[0])}, then {_used(servers[-1])}")
         return found
 
     def summary(self) -> dict[str, str]:
         """The readings from which growth is told, by what was read."""
-        if not self._page_readings:
-            return {}
-        second = min(1, len(self._page_readings) - 1)
-        (first, _), (last, _) = self._page_readings[second], self._page_readings[-1]
-        servers = self._server_readings[second], self._server_readings[-1]
+        half = len(self._pages) // 2
         return {
-            "page": f"{first}; at the end {last}",
-            "server": f"{_used(servers[0])}; at the end {_used(servers[1])}",
+            "page, halfway and at the end": f"{self._pages[half]}; {self._pages[-1]}",
+            "server, halfway and at the end": f"{_used(self._servers[half])}; {_used(self._servers[-1])}",
         }
 
     def _page_is_ready(self) -> bool:
