@@ -7,9 +7,9 @@ the one that TensorFlow in process gives for the version that the answer names. 
 kills the server (SIGKILL) and starts it again, stops it for a while (SIGSTOP), and rolls back.
 
 The verdict: a good request gets its right answer, or, from a kill until the server is back, an error that
-says so, and then asks again until it is answered; and in the second half what lives in the page, its memory
-and its descriptors stay flat. With `--state` a run that was ended goes on after its last whole cycle, with new
-processes, and counts go on.
+says so, and then asks again until it is answered; and in the second half of a run what lives in the page,
+its memory and its descriptors stay flat. With `--state` a run that was ended goes on after its last whole
+cycle, with new processes, and counts go on.
 """
 
 import json
