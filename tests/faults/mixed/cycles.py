@@ -122,11 +122,11 @@ class Operator:
         tell(f"version {version}: page {page}; server {_used(server)}")
 
     def grown(self) -> list[str]:
-        """What grew in the second half of the run, in words.
+        """What grew in the second half of the run, in words; of a single cycle that cannot be told.
 
         The server is another process in each cycle: a difference would lie in what is on the disk.
         """
-        half = len(self._pages) // 2
+        half = (len(self._pages) - 1) // 2
         (first, last), servers = (self._pages[half], self._pages[-1]), self._servers[half:]
         found = [f"page: {one}" for one in swollen(first, last) + livelier(first, last)]
         if servers[-1].resident > servers[0].resident * (1 + RESIDENT):
@@ -135,7 +135,7 @@ class Operator:
 
     def summary(self) -> dict[str, str]:
         """The readings from which growth is told, by what was read."""
-        half = len(self._pages) // 2
+        half = (len(self._pages) - 1) // 2
         return {
             "page, halfway and at the end": f"{self._pages[half]}; {self._pages[-1]}",
             "server, halfway and at the end": f"{_used(self._servers[half])}; {_used(self._servers[-1])}",
