@@ -1,7 +1,8 @@
 """The same scan gets the same answer on every surface.
 
-Surfaces: the SavedModel itself, gRPC, REST in both forms, the command line, the HTTP API. (What the page
-shows is read in tests/browser.)
+Surfaces: the SavedModel itself, gRPC, REST in both forms, the command line, the HTTP API. The page is read
+in tests/browser/test_golden.py; that the SavedModel computes what was trained, in
+tests/training/test_whole_way.py.
 """
 
 import json

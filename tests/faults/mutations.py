@@ -2,7 +2,8 @@
 
     python -m tests.faults.mutations --uploads 10000 --seed 1
 
-Upload N of a seed is always the same: `--first N` goes on where a run ended, or sends one again.
+Upload N of a seed is always the same: `--first N` goes on where a run ended, or sends one again. The last
+ones are sent twice: the second time all code is loaded, so that whatever they leave alive is kept.
 """
 
 import http.client
@@ -21,19 +22,18 @@ from unittest.mock import patch
 from cyclopts import App
 from rich.console import Console
 
-from serving.bench.usage import Usage, usage
 from tests.conftest import free_tcp_port
 from tests.faults.damage import Damager, Upload
+from tests.faults.growth import Reading, Watched, kept, swollen
 from tests.ui.front_end import FrontEnd, running_front_end
 from tests.ui.scripted_server import scripted_server
 
 #: An answer that takes longer is a hang.
 HANG_S = 30.0
-#: Uploads until all code is loaded and all pools are full; growth counts from then on.
+#: Uploads until most code is loaded and most pools are full; the process may hardly grow from then on.
 WARM = 400
-#: What allocators keep; the longer the run, the less it weighs.
-GROWTH = 0.10
-MB = 2**20
+#: So many of the last ones are sent again.
+AGAIN = 1000
 _AT_ONCE = 4
 _LOOK = 500
 _progress = Console(stderr=True, highlight=False)
@@ -48,14 +48,15 @@ class Found:
     Attributes:
         answers: status and code of each answer, counted; "hung up" where none was due.
         faults: what must not be, with the number of the upload.
-        before, after: the front end, warm and at the end.
+        warm, once, again: the front end after the first uploads, after all, and with the last ones repeated.
         left: files in its folder for temporary ones at the end.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    before: Usage | None = None
-    after: Usage | None = None
+    warm: Reading | None = None
+    once: Reading | None = None
+    again: Reading | None = None
     left: list[str] = field(default_factory=list)
 
     def judge(self, number: int, upload: Upload, said: tuple[int, bytes] | str) -> None:
@@ -77,10 +78,10 @@ class Found:
 
 
 @contextmanager
-def watched_front_end() -> Iterator[tuple[FrontEnd, Path]]:
+def watched_front_end() -> Iterator[tuple[FrontEnd, Watched, Path]]:
     """A real front end before a scripted model server, and the folder that its temporary files go to."""
     with TemporaryDirectory(prefix="mutations-") as folder:
-        temporary = Path(folder) / "tmp"
+        temporary, alive = Path(folder) / "tmp", Path(folder) / "alive.json"
         temporary.mkdir()
         places = {"TMPDIR": str(temporary), "GRADIO_TEMP_DIR": str(temporary / "gradio")}
         with (
@@ -90,12 +91,15 @@ def watched_front_end() -> Iterator[tuple[FrontEnd, Path]]:
                 free_tcp_port(),
                 Path(folder) / "log.txt",
                 *("--server", server.address, "--rate-limit", "0"),
+                program=("tests.faults.alive", str(alive)),
             ) as front_end,
         ):
-            yield front_end, temporary
+            yield front_end, Watched(front_end, alive), temporary
 
 
-def bombard(front_end: FrontEnd, temporary: Path, numbers: range, seed: int) -> Found:
+def bombard(
+    front_end: FrontEnd, watched: Watched, temporary: Path, numbers: range, seed: int
+) -> Found:
     """Send the uploads and judge the answers; progress on standard error."""
     found, damager = Found(), Damager(seed)
     address = front_end.http.base_url
@@ -104,30 +108,29 @@ def bombard(front_end: FrontEnd, temporary: Path, numbers: range, seed: int) -> 
         upload = damager.upload(number)
         return number, upload, _ask(str(address.host), address.port or 80, upload)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for start in range(0, len(numbers), _LOOK):
-            part = numbers[start : start + _LOOK]
+    def send(part: range) -> Reading:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
             for number, upload, said in pool.map(one, part):
                 found.judge(number, upload, said)
-                if number - numbers.start == min(WARM, len(numbers) // 2):
-                    found.before = usage(front_end.pid)
-            now = usage(front_end.pid)
-            _progress.print(
-                f"up to {part[-1]}: {len(found.faults)} faults, {now.resident / MB:.0f} MB"
-            )
-    found.after = usage(front_end.pid)
+        reading = watched.read_idle()
+        _progress.print(f"up to {part[-1]}: {len(found.faults)} faults; {reading}")
+        return reading
+
+    found.warm = send(numbers[:WARM])
+    for start in range(WARM, len(numbers), _LOOK):
+        found.once = send(numbers[start : start + _LOOK])
+    repeated = numbers[max(WARM, len(numbers) - AGAIN) :]
+    found.again = send(repeated)
+    assert found.once is not None
+    found.faults += swollen(found.warm, found.again)
+    found.faults += kept(found.once, found.again, len(repeated))
     found.left = [str(one.relative_to(temporary)) for one in temporary.rglob("*") if one.is_file()]
+    if found.left:
+        found.faults.append(f"files were left: {found.left[:5]}")
     if "Traceback" in front_end.log.read_text(errors="replace"):
         found.faults.append(f"the log holds a traceback: {_first_traceback(front_end.log)}")
     if front_end.http.get("/healthz").status_code != http.HTTPStatus.OK:
         found.faults.append("it is not healthy afterwards")
-    assert found.before is not None
-    if found.after.resident > found.before.resident * (1 + GROWTH):
-        found.faults.append("its memory grew")
-    if found.after.descriptors > found.before.descriptors + _AT_ONCE:
-        found.faults.append("its descriptors grew")
-    if found.left:
-        found.faults.append(f"files were left: {found.left[:5]}")
     return found
 
 
@@ -136,22 +139,20 @@ def main(*, uploads: int = 10_000, seed: int = 1, first: int = 0) -> int:
     """Send them; 1 if anything fell.
 
     Args:
-        uploads: how many.
+        uploads: how many, more than are needed to warm up.
         seed: of the damage.
         first: number of the first one.
     """
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    with watched_front_end() as (front_end, temporary):
-        found = bombard(front_end, temporary, range(first, first + uploads), seed)
-    assert found.before is not None
-    assert found.after is not None
+    with watched_front_end() as (front_end, watched, temporary):
+        found = bombard(front_end, watched, temporary, range(first, first + uploads), seed)
     for code, count in found.answers.most_common():
         console.print(f"{count:7} {code}")
+    console.print(f"after the first {WARM}: {found.warm}")
+    console.print(f"after all {uploads}: {found.once}")
+    console.print(f"with the last ones sent again: {found.again}")
     console.print(
-        f"{uploads} uploads, seed {seed}: {len(found.faults)} faults; "
-        f"{found.before.resident / MB:.0f} MB warm, {found.after.resident / MB:.0f} MB at the end; "
-        f"{found.before.descriptors} descriptors, then {found.after.descriptors}; "
-        f"{len(found.left)} files left"
+        f"{uploads} uploads, seed {seed}: {len(found.faults)} faults, {len(found.left)} files left"
     )
     for fault in found.faults[:50]:
         console.print(fault)

@@ -210,6 +210,13 @@ def test_volumes_slice_by_slice(page: FrontEnd, temporary: Path, scan: np.ndarra
     left_nothing(page, temporary)
 
 
+def test_a_long_strip_is_answered_with_a_warning(page: FrontEnd, scan: np.ndarray) -> None:
+    strip = still(np.resize(scan, (3000, 32)))
+    (one,) = send(page.http, strip, "/api/v1/analyze").json()["results"]
+    assert one["slices"][0]["decision"] is not None
+    assert "aspect" in [warning["code"] for warning in one["slices"][0]["warnings"]]
+
+
 def test_of_twenty_with_a_bad_one_nineteen_are_answered(
     page: FrontEnd, scan: np.ndarray, plain: float
 ) -> None:

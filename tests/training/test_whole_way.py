@@ -25,8 +25,10 @@ from serving.saved_model import WARMUP_FILE
 from serving.versions import list_versions
 from tests.conftest import ROOT, eventually
 from training.__main__ import app
+from training.calibrate import Calibration
 from training.export import BATCH_SIZES
 from training.metrics import report
+from training.train import trained_network
 
 QUICK = ["--head-epochs", "1", "--epochs", "2", "--full-size-epochs", "0"]
 QUICK += ["--views-per-epoch", "32", "--batch-size", "8", "--image-size", "64"]
@@ -243,6 +245,16 @@ def test_thresholds_of_the_card_are_those_of_the_graph(version, samples):
     # Trained at 64 pixels only, it is served at 64: one cell for each 32.
     assert got["heatmap"].shape == (36, 2, 2)
     assert 0 <= got["heatmap"].min() < got["heatmap"].max() <= 1
+
+
+def test_the_version_answers_as_the_network_that_was_trained(run, version, samples):
+    images = np.stack([prepare_scan(read_scan(path)) for path in samples["yes"] + samples["no"]])
+    card = json.loads((version / "model_card.json").read_text())["calibration"]
+    calibration = Calibration(**{name: card[name] for name in ("method", "a", "b", "c")})
+    logits = trained_network(run).predict(images, verbose=0)[:, 0]
+    served = tf.saved_model.load(str(version)).signatures["serving_default"]
+    answered = served(images=tf.constant(images))["probability"].numpy()
+    assert answered == pytest.approx(calibration.probability(logits), abs=1e-4)
 
 
 def test_bad_bytes_cost_only_their_own_answer(version, samples):

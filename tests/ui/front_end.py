@@ -31,9 +31,18 @@ class FrontEnd:
 
 
 @contextmanager
-def running_front_end(port: int, log: Path, *flags: str) -> Iterator[FrontEnd]:
-    """Run a front end on a port, SIGTERM at the end."""
-    command = [sys.executable, "-m", "ui", "--port", str(port), *flags]
+def running_front_end(
+    port: int, log: Path, *flags: str, program: tuple[str, ...] = ("ui",)
+) -> Iterator[FrontEnd]:
+    """Run a front end on a port, SIGTERM at the end.
+
+    Args:
+        port: where it listens.
+        log: what it writes goes here.
+        flags: of its command line.
+        program: the module that it is run by, and arguments before the flags.
+    """
+    command = [sys.executable, "-m", *program, "--port", str(port), *flags]
     with (
         log.open("wb") as errors,
         subprocess.Popen(

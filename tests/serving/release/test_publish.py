@@ -85,9 +85,15 @@ def test_a_transfer_that_was_cut_short_is_refused(command, own, tmp_path):
     assert "saved_model.pb has changed" in line
 
 
+def test_missing_variables_are_refused(command, own, tmp_path):
+    for file in (own / "variables").iterdir():
+        file.unlink()
+    line = refused(command("publish", own, tmp_path / "models"), tmp_path / "models")
+    assert "was not published: TensorFlow cannot load it: " in line
+    assert "variables/variables" in line
+
+
 def test_a_model_that_does_not_load_is_refused(command, own, tmp_path):
-    (own / "variables" / "variables.index").unlink()
-    (own / "variables" / "variables.data-00000-of-00001").unlink()
     (own / "saved_model.pb").write_bytes(b"\x0a\x7fgarbage")
     line = refused(command("publish", own, tmp_path / "models"), tmp_path / "models")
     assert "was not published: TensorFlow cannot load it: " in line
