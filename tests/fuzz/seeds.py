@@ -79,10 +79,10 @@ def _dicom() -> Iterator[bytes]:
 
 
 def _nifti() -> Iterator[bytes]:
-    volume = np.stack([_levels()[:32, :32]] * 4, axis=-1)
+    volume = np.stack([_levels()[:32, :32]] * 2, axis=-1)
     yield nifti(volume)
-    yield nifti(volume[..., :2].astype(np.int16), scl_slope=2.0, scl_inter=1.0)
-    yield nifti(volume[..., :2].astype(np.float32), second=True)
+    yield nifti(volume.astype(np.int16), scl_slope=2.0, scl_inter=1.0)
+    yield nifti(volume.astype(np.float32), second=True)
     yield nifti(volume[..., :1].astype(">f8"), np.diag([1.0, -2.0, 5.0, 1.0]))
     yield gzip.compress(nifti(volume), mtime=0)
     yield nifti(volume[..., 0])

@@ -288,7 +288,10 @@ def _file(name: str, payload: bytes) -> Path:
 
 @cache
 def _folder() -> Path:
-    _KEPT.append(tempfile.TemporaryDirectory(prefix="fuzz"))
+    # In memory where a system has that: most of an execution would be spent on the disk.
+    memory = Path("/dev/shm")  # noqa: S108
+    parent = memory if memory.is_dir() else None
+    _KEPT.append(tempfile.TemporaryDirectory(prefix="fuzz", dir=parent))
     return Path(_KEPT[-1].name)
 
 
