@@ -288,14 +288,11 @@ def _file(name: str, payload: bytes) -> Path:
 
 @cache
 def _folder() -> Path:
-    # In memory where a system has that: most of an execution would be spent on the disk.
-    memory = Path("/dev/shm")  # noqa: S108
-    parent = memory if memory.is_dir() else None
-    _KEPT.append(tempfile.TemporaryDirectory(prefix="fuzz", dir=parent))
+    _KEPT.append(tempfile.TemporaryDirectory(prefix="fuzz"))
     return Path(_KEPT[-1].name)
 
 
-#: Removed as the process ends.
+#: Removed as the process ends, unless libFuzzer ends it.
 _KEPT: list[tempfile.TemporaryDirectory] = []
 
 
