@@ -10,7 +10,7 @@ SCANS ?=
 OUTLINES ?=
 # A TensorFlow Serving server, gRPC, to measure beside the local one.
 TFS ?=
-# Executions of each fuzz target, those of earlier runs counted.
+# Executions of each fuzz target, those of earlier runs of the same code counted.
 RUNS ?= 100000
 # SMOKE=1 goes the whole way on the samples; nothing of it is worth using.
 SMOKE ?=
@@ -78,7 +78,7 @@ bench: $(BIN)/.installed ## ratios of throughput and cost in one run, four minut
 soak: $(BIN)/.installed ## ten minutes of swaps and rollbacks under load; fails if an answer is lost or wrong
 	$(BIN)/python -m serving soak --model-base-path $(MODELS)
 
-fuzz: $(BIN)/.installed-dev ## RUNS=100000: fuzz every parser so often, about an hour; goes on where it was
+fuzz: $(BIN)/.installed-dev ## RUNS=100000: fuzz every parser so often, about an hour; goes on where it was until code changes
 	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
 train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try

@@ -30,7 +30,7 @@ from data.labels import LABEL_OF_FOLDER
 from data.manifest import MASKS, DatasetError, Scan, Split, dataset_hash, write_manifest
 from data.progress import Progress, shown_on
 from data.quality import Severity, check_quality
-from data.sources import Found, find_scans
+from data.sources import Found, find_scans, written
 
 #: Raise when the same inputs would give another dataset than before.
 VERSION: Final = 6
@@ -264,10 +264,11 @@ def _copy_rejects(rejects: Sequence[Candidate], sources: Iterable[Path], folder:
         for reject in rejects:
             copied = ""
             if reject.code != "unreadable":
-                copied = f"{names[_source_of(reject.found)]}/{reject.found.origin}"
-                target = folder / copied
+                source = _source_of(reject.found)
+                target = folder / names[source] / reject.found.file.relative_to(source)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(reject.found.file, target)
+                copied = written(target.relative_to(folder))
             writer.writerow([reject.found.origin, reject.code, reject.message, copied])
 
 

@@ -4,7 +4,7 @@ import csv
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from data.labels import LABEL_OF_FOLDER, Label
@@ -25,7 +25,7 @@ class Found:
 
     Attributes:
         file: where it is.
-        origin: posix path relative to its SOURCE.
+        origin: posix path relative to its SOURCE; see `written`.
         root: name of its SOURCE.
         label: by its folder.
         source: the folder right below `yes`/`no`, else the folder that holds them.
@@ -84,14 +84,16 @@ def find_scans(source: Path) -> list[Found]:
                 continue
             for file in _files(folder):
                 row = _row_of(file, described, catalogues[described]) if described else {}
-                inside = file.relative_to(folder).parts
+                inside = written(file.relative_to(folder)).split("/")
                 found.append(
                     Found(
                         file=file,
-                        origin=file.relative_to(source).as_posix(),
-                        root=source.name,
+                        origin=written(file.relative_to(source)),
+                        root=written(source.name),
                         label=label,
-                        source=inside[0] if len(inside) > 1 else _source_name(pair, source),
+                        source=inside[0]
+                        if len(inside) > 1
+                        else written(_source_name(pair, source)),
                         catalogue=str(described) if row else "",
                         group=row.get("group", ""),
                         patient=row.get("patient", ""),
@@ -109,6 +111,11 @@ def find_scans(source: Path) -> list[Found]:
     if not found:
         raise DatasetError(f"The class folders in {source} are empty.")
     return sorted(found, key=lambda one: one.origin)
+
+
+def written(path: str | Path) -> str:
+    r"""A path as posix text that any file takes; bytes of it that are no UTF-8 become `\xff`."""
+    return os.fsencode(PurePath(path).as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _class_folders(source: Path) -> Iterator[Path]:

@@ -49,9 +49,10 @@ class Window:
 
     def levels(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Grey levels 0..255 of values, in the same shape; NaN becomes 0."""
-        share = (values - np.float32(self.low)) / np.float32(self.high - self.low)
-        if self.sigmoid:
-            share = 1 / (1 + np.exp(np.clip(2 - 4 * share, -50, 50)))
+        with np.errstate(over="ignore"):  # infinitely far outside is black or white, too
+            share = (values - np.float32(self.low)) / np.float32(self.high - self.low)
+            if self.sigmoid:
+                share = 1 / (1 + np.exp(np.clip(2 - 4 * share, -50, 50)))
         return _to_levels(share)
 
 

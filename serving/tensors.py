@@ -3,7 +3,8 @@
 Works on our slim messages and on TensorFlow's own, whose fields have the same names.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -28,10 +29,12 @@ _TYPES: Final = (
     (23, np.dtype(np.uint64), "uint64_val"),
 )
 DT_STRING: Final = 7
-_BY_NUMBER: Final = {number: (dtype, field) for number, dtype, field in _TYPES}
+_BY_NUMBER: Final = {number: (dtype, field) for number, dtype, field in _TYPES} | {
+    DT_STRING: (np.dtype(object), "string_val")
+}
 _BY_DTYPE: Final = {dtype: number for number, dtype, _ in _TYPES}
-#: A tensor of more elements is refused before memory is taken for it.
-MAX_ELEMENTS: Final = 2**28
+#: A larger tensor is refused before memory is taken for it: one value on the wire may fill any shape.
+MAX_TENSOR_BYTES: Final = 2**28
 
 
 def read_tensor(proto: Any) -> NDArray[Any]:
@@ -41,21 +44,21 @@ def read_tensor(proto: Any) -> NDArray[Any]:
     last, as TensorFlow reads them.
 
     Raises:
-        ValueError: unknown type, unknown shape, or content that does not fit the shape.
+        ValueError: unknown type, unknown shape, content that does not fit shape or type, or too large.
     """
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise ValueError("the tensor has no definite shape")
-    count = int(np.prod(shape, dtype=object))
-    if count > MAX_ELEMENTS:
-        raise ValueError(f"the tensor has {count} elements, more than {MAX_ELEMENTS}")
-    if proto.dtype == DT_STRING:
-        return _filled(list(proto.string_val), count, np.dtype(object)).reshape(shape)
     if proto.dtype not in _BY_NUMBER:
         raise ValueError(f"tensors of type {proto.dtype} are not supported")
     dtype, field = _BY_NUMBER[proto.dtype]
+    count = math.prod(shape)
+    if count * dtype.itemsize > MAX_TENSOR_BYTES:
+        raise ValueError(
+            f"the tensor takes {count * dtype.itemsize} bytes, more than {MAX_TENSOR_BYTES}"
+        )
     content = proto.tensor_content  # once: every look at the field copies it
-    if content:
+    if content and proto.dtype != DT_STRING:
         if len(content) != count * dtype.itemsize:
             raise ValueError(
                 f"the tensor's content has {len(content)} bytes, "
@@ -63,7 +66,7 @@ def read_tensor(proto: Any) -> NDArray[Any]:
             )
         packed = np.frombuffer(content, dtype.newbyteorder("<"))
         return packed.astype(dtype, copy=False).reshape(shape)
-    return _filled(list(getattr(proto, field)), count, dtype).reshape(shape)
+    return _filled(getattr(proto, field), count, dtype).reshape(shape)
 
 
 def write_tensor(array: NDArray[Any], proto: Any, *, packed: bool = True) -> None:
@@ -121,11 +124,14 @@ def dtype_name(number: int) -> str:
     return _BY_NUMBER[number][0].name if number in _BY_NUMBER else f"type {number}"
 
 
-def _filled(values: list[Any], count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _filled(values: Sequence[Any], count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     if len(values) > count or (count and not values):
         raise ValueError(f"the tensor has {len(values)} values, its shape needs {count}")
     array = np.empty(count, dtype)
-    array[: len(values)] = values
+    try:
+        array[: len(values)] = list(values)
+    except OverflowError as error:
+        raise ValueError(f"the tensor has values that are no {dtype}") from error
     if len(values) < count:
         array[len(values) :] = values[-1]
     return array

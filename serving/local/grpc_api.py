@@ -24,7 +24,7 @@ from serving.local.errors import RequestError, invalid
 from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics, microseconds_since
 from serving.local.servable import Servable
-from serving.local.signatures import refuse_classify, refuse_regress
+from serving.local.signatures import Arrays, check_names, refuse_classify, refuse_regress
 from serving.saved_model import DEFAULT_SIGNATURE
 from serving.tensors import read_tensor, write_tensor
 
@@ -150,12 +150,7 @@ def predict(
     """Answer a Predict request, or raise RequestError."""
     spec = request.model_spec
     with manager.servable(spec) as model:
-        inputs = {}
-        for name, proto in request.inputs.items():
-            try:
-                inputs[name] = read_tensor(proto)
-            except ValueError as error:
-                raise invalid(f"tensor parsing error: {name}") from error
+        inputs = read_inputs(request, model.signature(spec.signature_name))
         outputs = model.predict(
             spec.signature_name, inputs, request.output_filter, deadline=deadline
         )
@@ -166,6 +161,24 @@ def predict(
     response.model_spec.version.value = model.version
     response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
     return response
+
+
+def read_inputs(request: predict_pb2.PredictRequest, definition: Any) -> Arrays:
+    """The input tensors of a Predict request, for a signature that has all of them.
+
+    Each may unpack to far more than was sent; those that no signature asks for are not unpacked.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT.
+    """
+    check_names(definition, request.inputs)
+    inputs = {}
+    for name, proto in request.inputs.items():
+        try:
+            inputs[name] = read_tensor(proto)
+        except ValueError as error:
+            raise invalid(f"tensor parsing error: {name}") from error
+    return inputs
 
 
 def classify(manager: ModelManager, spec: model_pb2.ModelSpec) -> None:

@@ -1,6 +1,6 @@
 """What a signature asks of a request, in TensorFlow Serving's words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import grpc
@@ -22,6 +22,17 @@ def check_inputs(definition: Any, inputs: Arrays) -> None:
     Raises:
         RequestError: INVALID_ARGUMENT.
     """
+    check_names(definition, inputs)
+    for name in sorted(inputs):
+        _check_input(name, definition.inputs[name], inputs[name])
+
+
+def check_names(definition: Any, inputs: Collection[str]) -> None:
+    """The inputs are those of the signature.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT.
+    """
     needed, sent = set(definition.inputs), set(inputs)
     if len(needed) != len(sent):
         raise invalid(
@@ -31,13 +42,12 @@ def check_inputs(definition: Any, inputs: Arrays) -> None:
             f"Missing but required: {{{_listed(needed - sent)}}}."
         )
     for name in sorted(needed):
-        if name not in inputs:
+        if name not in sent:
             raise invalid(
                 f"Signature input alias: {name}(feed name: {definition.inputs[name].name}) not found "
                 "in request and no default value provided. Inputs expected to be in the request "
                 f"{{{_listed(sent)}}}, or default input alias set: "
             )
-        _check_input(name, definition.inputs[name], inputs[name])
 
 
 def check_outputs(definition: Any, output_filter: Sequence[str]) -> None:

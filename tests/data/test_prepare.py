@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -68,6 +69,25 @@ def test_rejects_of_sources_of_one_name_lie_apart(pile, run_prepare, tmp_path) -
     assert len(set(copies)) == 3
     contents = [(rejects / copy).read_bytes() for copy in copies]
     assert contents == [b"no image 0", b"no image 1", b"no image 2"]
+
+
+def test_names_that_are_no_utf_8_are_told_in_writing(pile, run_prepare, tmp_path) -> None:
+    def named(name: bytes) -> Path:
+        return Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+
+    try:
+        pile = pile.rename(named(b"h\xe4user"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    named(b"h\xe4user/no/klinik\xe4").mkdir()
+    (pile / "no" / "colin27_a50.png").rename(named(b"h\xe4user/no/klinik\xe4/gr\xf6\xdfe.png"))
+    refused = b"na\xefve" * 40 + b".png"
+    named(b"h\xe4user/yes/" + refused).write_bytes(b"no image")
+    scan = by_origin(run_prepare(pile))[r"no/klinik\xe4/gr\xf6\xdfe.png"]
+    assert scan.source == r"klinik\xe4"
+    assert scan.path.isascii()
+    assert reasons(tmp_path / "out") == {"yes/" + r"na\xefve" * 40 + ".png": "unsupported_format"}
+    assert named(b"out/invalid_images/h\xe4user/yes/" + refused).is_file()
 
 
 def test_copies_share_a_group_and_no_group_crosses_a_split(pile, run_prepare) -> None:

@@ -17,11 +17,14 @@ _FOLLOWED = [
     "google.protobuf.text_format", "python_multipart", "starlette.formparsers",
 ]  # fmt: skip
 with atheris.instrument_imports(include=_FOLLOWED):
-    import ui.guard
-    import ui.model_routes
-    import ui.report
-    import ui.uploads  # noqa: F401
+    from tests.fuzz.seeds import seeds_of
     from tests.fuzz.targets import TARGETS
+
+    # Much is imported by need alone; what comes after this block is not followed, and its import takes
+    # longer than an input may.
+    target = TARGETS[sys.argv[1]]
+    for seed in [b"", *seeds_of(sys.argv[1])]:
+        target(seed)
 
 
 def mutate(payload: bytes, max_size: int, seed: int) -> bytes:
@@ -36,7 +39,5 @@ def mutate(payload: bytes, max_size: int, seed: int) -> bytes:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", RuntimeWarning)  # NumPy's, of arithmetic that we did not foresee
-    target = TARGETS[sys.argv[1]]
-    target(b"")  # what it imports as late as that takes longer than an input may
     atheris.Setup([sys.argv[0], *sys.argv[2:]], target, custom_mutator=mutate)
     atheris.Fuzz()

@@ -14,7 +14,16 @@ from PIL import Image
 
 from data.manifest import COLUMNS
 from serving.contract import SIGNATURES
+from serving.tensors import write_tensor
+from serving.wire import messages_pb2 as wire
 from tests.data.medical import dicom, nifti, packed, rle, series
+from tests.serving.scripted import (
+    good_json,
+    good_outputs,
+    metadata_json,
+    metadata_response,
+    predict_response,
+)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: Larger inputs only cost executions.
@@ -61,7 +70,7 @@ def _image() -> Iterator[bytes]:
 def _dicom() -> Iterator[bytes]:
     yield from series([_levels()], WindowCenter=100, WindowWidth=90)
     yield dicom(_levels(np.int16), RescaleSlope=2, RescaleIntercept=-10, PixelPaddingValue=-1)
-    yield dicom(np.stack([_levels()] * 3))
+    yield dicom(np.stack([_levels()] * 2))
     yield dicom(np.stack([_levels()] * 3, axis=-1))
     yield dicom(_levels(), syntax="1.2.840.10008.1.2.5", frames=[rle(_levels())])
     for path in sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm")):
@@ -70,12 +79,12 @@ def _dicom() -> Iterator[bytes]:
 
 
 def _nifti() -> Iterator[bytes]:
-    volume = np.stack([_levels()[:32, :32]] * 4, axis=-1)
+    volume = np.stack([_levels()[:32, :32]] * 2, axis=-1)
     yield nifti(volume)
-    yield nifti(volume[..., :2].astype(np.int16), scl_slope=2.0, scl_inter=1.0)
-    yield nifti(volume[..., :2].astype(np.float32), second=True)
+    yield nifti(volume[..., :1].astype(np.int16), scl_slope=2.0, scl_inter=1.0)
+    yield nifti(volume[..., :1].astype(np.float32), second=True)
     yield nifti(volume[..., :1].astype(">f8"), np.diag([1.0, -2.0, 5.0, 1.0]))
-    yield gzip.compress(nifti(volume), mtime=0)
+    yield gzip.compress(nifti(volume[..., :1]), mtime=0)
     yield nifti(volume[..., 0])
 
 
@@ -92,7 +101,7 @@ def _archive() -> Iterator[bytes]:
     yield packed({})
 
 
-def _rest_json() -> Iterator[bytes]:
+def _rest_request() -> Iterator[bytes]:
     for document in (
         {"instances": [[1, 2, 3], [4, 5, 6]]},
         {"instances": [{"images": [1.5], "names": "a"}, {"images": [2], "names": {"b64": "AAEC"}}]},
@@ -102,6 +111,23 @@ def _rest_json() -> Iterator[bytes]:
         {"instances": []},
     ):
         yield json.dumps(document).encode()
+
+
+def _grpc_request() -> Iterator[bytes]:
+    words = np.array([b"a", b"\xff"], object)
+    for as_content, inputs in (
+        (True, {"images": np.arange(6, dtype=np.uint8).reshape(2, 3)}),
+        (False, {"images": np.arange(6, dtype=np.uint8).reshape(2, 3)}),
+        (False, {"images": np.ones((1, 2), np.float32)}),
+        (True, {"images": np.zeros(3, np.bool_)}),
+        (True, {"images": words}),
+        (True, {"images": np.arange(2), "names": words}),
+    ):
+        request = wire.PredictRequest(output_filter=["label"])
+        request.model_spec.name = "brain_tumor"
+        for name, array in inputs.items():
+            write_tensor(array, request.inputs[name], packed=as_content)
+        yield request.SerializeToString()
 
 
 def _models_config() -> Iterator[bytes]:
@@ -140,29 +166,19 @@ def _card() -> Iterator[bytes]:
     yield json.dumps(card).encode()
 
 
-def _server_answer() -> Iterator[bytes]:
-    outputs = {
-        "probability": [0.7], "label": ["tumor"], "risk": ["medium"], "in_distribution": [True],
-        "ood_score": [0.1], "error": [""],
-    }  # fmt: skip
-    yield json.dumps({"outputs": outputs}).encode()
+def _rest_answer() -> Iterator[bytes]:
+    yield json.dumps({"outputs": good_json()}).encode()
+    yield json.dumps(metadata_json(1, SIGNATURES)).encode()
     yield b'{"model_version_status":[{"version":"1","state":"AVAILABLE","status":{"error_code":"OK"}}]}'
     yield b'{"error":"Servable not found for request: Latest(brain_tumor)"}'
-    infos = {
-        name: {
-            side: {
-                key: {
-                    "dtype": f"DT_{spec.dtype.upper()}",
-                    "tensor_shape": {"dim": [{"size": str(size or -1)} for size in spec.shape]},
-                }
-                for key, spec in getattr(signature, side).items()
-            }
-            for side in ("inputs", "outputs")
-        }
-        for name, signature in SIGNATURES.items()
-    }
-    metadata = {"signature_def": {"signature_def": infos}}
-    yield json.dumps({"model_spec": {"version": "1"}, "metadata": metadata}).encode()
+
+
+def _grpc_answer() -> Iterator[bytes]:
+    yield predict_response(1, good_outputs()).SerializeToString()
+    yield metadata_response(1, SIGNATURES).SerializeToString()
+    status = wire.GetModelStatusResponse()
+    status.model_version_status.add(version=1, state="AVAILABLE")
+    yield status.SerializeToString()
 
 
 def _manifest() -> Iterator[bytes]:
@@ -189,12 +205,14 @@ _SEEDS: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
     "dicom": _dicom,
     "nifti": _nifti,
     "archive": _archive,
-    "rest_json": _rest_json,
+    "rest_request": _rest_request,
+    "grpc_request": _grpc_request,
     "models_config": _models_config,
     "batching_config": _batching_config,
     "sums": _sums,
     "card": _card,
-    "server_answer": _server_answer,
+    "rest_answer": _rest_answer,
+    "grpc_answer": _grpc_answer,
     "manifest": _manifest,
     "form": _form,
     "event": _event,

@@ -18,7 +18,8 @@ from data.archive import MAX_UNPACKED_BYTES, read_archive
 from data.imaging import ScanError, decode_scan, letterbox
 from data.manifest import DatasetError, read_manifest, write_manifest
 from data.quality import check_quality
-from data.studies import RefusedFile, ScanFile, read_studies
+from data.reading import read_studies
+from data.studies import RefusedFile, ScanFile
 from serving.answers import (
     check_contract,
     check_outputs,
@@ -26,10 +27,10 @@ from serving.answers import (
     read_predictions,
     read_thresholds,
 )
-from serving.contract import RGB
 from serving.errors import ContractError, RequestRejected
+from serving.grpc_transport import GrpcCodec
 from serving.rest_transport import RestCodec, error_of
-from serving.transport import Server
+from serving.transport import Call, Codec, Server
 from serving.versions import VersionError
 from ui.failures import AnalysisError
 
@@ -42,7 +43,7 @@ def image(payload: bytes) -> None:
     """PNG, JPEG, WebP."""
     with _refusing(ScanError):
         picture = decode_scan(payload)
-        _check_image(letterbox(picture))
+        assert letterbox(picture, size=32).shape == (32, 32, 3)  # 224 would cost more than the rest
         check_quality(picture)
 
 
@@ -71,14 +72,29 @@ def archive(payload: bytes) -> None:
     studies(payload)
 
 
-def rest_json(payload: bytes) -> None:
-    """The local server's predict requests, against inputs of every type that it tells apart."""
+def rest_request(payload: bytes) -> None:
+    """The local server's predict requests as JSON, for signatures of every type that it tells apart."""
     from serving.local.errors import RequestError
     from serving.local.rest_json import parse_body, read_inputs
 
-    for infos in _tensor_infos():
+    for definition in _definitions():
         with _refusing(RequestError):
-            read_inputs(parse_body(payload), infos)
+            _check_inputs(definition, read_inputs(parse_body(payload), definition.inputs))
+
+
+def grpc_request(payload: bytes) -> None:
+    """The same as messages; what is no message, gRPC itself refuses."""
+    from google.protobuf.message import DecodeError
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+    from serving.local.errors import RequestError
+    from serving.local.grpc_api import read_inputs
+
+    with suppress(DecodeError):
+        request = PredictRequest.FromString(payload)
+        for definition in _definitions():
+            with _refusing(RequestError):
+                _check_inputs(definition, read_inputs(request, definition))
 
 
 def models_config(payload: bytes) -> None:
@@ -133,20 +149,15 @@ def card(payload: bytes) -> None:
         assert 0 <= thresholds.low <= thresholds.label <= thresholds.high <= 1
 
 
-def server_answer(payload: bytes) -> None:
+def rest_answer(payload: bytes) -> None:
     """What a model server may say over REST: answers, metadata, states, errors."""
-    codec = RestCodec(Server("http://server:8501", "brain_tumor"))
-    signature, inputs = codec.scans(np.zeros((1, 224, 224, 3), np.uint8))
-    with _refusing(ContractError, RequestRejected):
-        outputs = codec.predict(signature, inputs, 1).read(payload)
-        check_outputs(RGB, outputs.arrays, 1)
-        (prediction,) = read_predictions(outputs.arrays)
-        assert 0 <= prediction.confidence <= 1
-    with _refusing(ContractError):
-        check_contract(codec.metadata(None).read(payload))
-    with _refusing(ContractError):
-        codec.status().read(payload)
+    _read_answer(RestCodec, payload)
     error_of(500, payload)
+
+
+def grpc_answer(payload: bytes) -> None:
+    """And over gRPC, where errors are no message of ours."""
+    _read_answer(GrpcCodec, payload)
 
 
 def manifest(payload: bytes) -> None:
@@ -191,12 +202,14 @@ TARGETS: Final[dict[str, Target]] = {
     "dicom": studies,
     "nifti": studies,
     "archive": archive,
-    "rest_json": rest_json,
+    "rest_request": rest_request,
+    "grpc_request": grpc_request,
     "models_config": models_config,
     "batching_config": batching_config,
     "sums": sums,
     "card": card,
-    "server_answer": server_answer,
+    "rest_answer": rest_answer,
+    "grpc_answer": grpc_answer,
     "manifest": manifest,
     "form": form,
     "event": event,
@@ -217,6 +230,37 @@ def _check_refusal(error: Exception) -> None:
     if isinstance(error, ScanError):
         assert _CODE.fullmatch(error.code)
         assert str(error).endswith(".")
+
+
+def _check_inputs(definition: Any, inputs: dict[str, np.ndarray]) -> None:
+    """What the server does next: checks, then tensors."""
+    import tensorflow as tf
+
+    from serving.local.signatures import check_inputs
+
+    check_inputs(definition, inputs)
+    for name, array in inputs.items():
+        tf.constant(array, tf.DType(definition.inputs[name].dtype))
+
+
+def _read_answer(kind: type[Codec], payload: bytes) -> None:
+    signature, predict, metadata, status = _calls(kind)
+    with _refusing(ContractError, RequestRejected):
+        outputs = predict.read(payload)
+        check_outputs(signature, outputs.arrays, 1)
+        (prediction,) = read_predictions(outputs.arrays)
+        assert 0 <= prediction.confidence <= 1
+    with _refusing(ContractError):
+        check_contract(metadata.read(payload))
+    with _refusing(ContractError):
+        status.read(payload)
+
+
+@cache
+def _calls(kind: type[Codec]) -> tuple[str, Call[Any], Call[Any], Call[Any]]:
+    codec = kind(Server("http://server:8501", "brain_tumor"))
+    signature, inputs = codec.scans(np.zeros((1, 224, 224, 3), np.uint8))
+    return signature, codec.predict(signature, inputs, 1), codec.metadata(None), codec.status()
 
 
 def _check_card(found: dict[str, Any] | None) -> None:
@@ -248,19 +292,27 @@ def _folder() -> Path:
     return Path(_KEPT[-1].name)
 
 
-#: Removed as the process ends.
+#: Removed as the process ends, unless libFuzzer ends it.
 _KEPT: list[tempfile.TemporaryDirectory] = []
 
 
 @cache
-def _tensor_infos() -> tuple[dict[str, Any], ...]:
-    from tensorflow.core.framework import types_pb2
-    from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
+def _definitions() -> tuple[Any, ...]:
+    """Signatures whose inputs may have any shape."""
+    from tensorflow.core.framework import types_pb2 as types
+    from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-    return tuple(_infos(TensorInfo, types_pb2))
-
-
-def _infos(kind: Any, types: Any) -> Iterator[dict[str, Any]]:
-    for dtype in (types.DT_UINT8, types.DT_FLOAT, types.DT_STRING, types.DT_BOOL):
-        yield {"images": kind(dtype=dtype)}
-    yield {"images": kind(dtype=types.DT_INT64), "names": kind(dtype=types.DT_STRING)}
+    found = []
+    for inputs in (
+        {"images": types.DT_UINT8},
+        {"images": types.DT_FLOAT},
+        {"images": types.DT_STRING},
+        {"images": types.DT_BOOL},
+        {"images": types.DT_INT64, "names": types.DT_STRING},
+    ):
+        definition = SignatureDef()
+        for name, dtype in inputs.items():
+            definition.inputs[name].dtype = dtype
+            definition.inputs[name].tensor_shape.unknown_rank = True
+        found.append(definition)
+    return tuple(found)

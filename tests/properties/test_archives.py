@@ -11,13 +11,16 @@ from data.archive import MAX_RATIO, RATIO_FREE_BYTES, read_archive
 from data.imaging import ScanError
 from tests.properties.bounds import bounded
 
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30) | st.lists(
-    st.sampled_from(["..", ".", "", "a", "C:", "\\", "b.png"]), min_size=1, max_size=6
-).map("/".join)
+NAMES = (
+    st.text(st.characters(codec="utf-8"), max_size=30)
+    | st.lists(
+        st.sampled_from(["..", ".", "", "a", "C:", "\\", "b.png"]), min_size=1, max_size=6
+    ).map("/".join)
+).filter(lambda name: name.partition("\0")[0])  # of which zipfile writes no more
 
 
 @bounded(100)
-@given(st.dictionaries(NAMES.filter(bool), st.binary(max_size=100), min_size=1, max_size=5))
+@given(st.dictionaries(NAMES, st.binary(max_size=100), min_size=1, max_size=5))
 def test_members_are_whole_and_their_paths_lead_nowhere(members: dict[str, bytes]) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -28,7 +28,7 @@ NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=12
 )
 
 
-@bounded(150)
+@bounded(60)  # each waits for the disk
 @given(st.lists(SCANS, max_size=4))
 def test_what_is_written_is_read(tmp_path: Path, scans: list[Scan]) -> None:
     write_manifest(tmp_path, scans)

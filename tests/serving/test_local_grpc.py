@@ -60,8 +60,17 @@ def small(request):
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(IMAGE[:, :10, :10]))
 
 
+def out_of_range(request):
+    request.inputs["images"].ClearField("tensor_content")
+    request.inputs["images"].int_val.append(256)
+
+
 def short(request):
     request.inputs["images"].tensor_content = b"\0" * 100
+
+
+def with_another_input(request):
+    request.inputs["bomb"].dtype = 99  # would not be parsed, were it looked at
 
 
 def filtered(request):
@@ -102,8 +111,16 @@ def filtered(request):
             "and no default value provided. Inputs expected to be in the request {nope}, "
             "or default input alias set: ",
         ),
+        (
+            with_another_input,
+            {},
+            "INVALID_ARGUMENT",
+            "input size does not match signature: 2!=1 len({bomb,images}) != len({images}). "
+            "Sent extra: {bomb}. Missing but required: {}.",
+        ),
         (as_float, {}, "INVALID_ARGUMENT", "Expects arg[0] to be uint8 but float is provided"),
         (short, {}, "INVALID_ARGUMENT", "tensor parsing error: images"),
+        (out_of_range, {}, "INVALID_ARGUMENT", "tensor parsing error: images"),
         (
             filtered,
             {},

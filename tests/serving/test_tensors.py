@@ -47,7 +47,8 @@ def test_a_single_value_fills_the_shape():
         (lambda p: setattr(p, "tensor_content", b"123"), "content has 3 bytes, its shape needs 4"),
         (lambda p: setattr(p, "dtype", 14), "tensors of type 14 are not supported"),
         (lambda p: p.tensor_shape.dim.add(size=-1), "no definite shape"),
-        (lambda p: p.tensor_shape.dim.add(size=2**40), "elements, more than"),
+        (lambda p: p.tensor_shape.dim.add(size=2**40), "bytes, more than"),
+        (lambda p: p.int_val.append(256) or p.ClearField("tensor_content"), "no uint8"),
         (lambda p: p.ClearField("tensor_content"), "has 0 values, its shape needs 4"),
     ],
 )
