@@ -24,9 +24,9 @@ from serving.local.errors import RequestError, invalid
 from serving.local.manager import ModelManager
 from serving.local.metrics import Metrics, microseconds_since
 from serving.local.servable import Servable
-from serving.local.signatures import Arrays, check_names, refuse_classify, refuse_regress
+from serving.local.signatures import check_names, refuse_classify, refuse_regress
 from serving.saved_model import DEFAULT_SIGNATURE
-from serving.tensors import read_tensor, write_tensor
+from serving.tensors import Arrays, read_tensor, write_tensor
 
 log = logging.getLogger(__name__)
 
