@@ -89,7 +89,7 @@ def test_names_decide_nothing(scan, name):
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
         (b"\0\0\0\x18ftypheic" + bytes(100), "unsupported_format"),
         (b"\x1f\x8b" + bytes(100), "unsupported_format"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(30), "unsupported_format"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(30), "corrupt"),
         (bytes(5000), "unsupported_format"),
         (b"\x89PNG\r\n\x1a\n" + bytes(MAX_FILE_BYTES), "too_large"),
         (b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + b"junk" * 50, "unsupported_format"),
