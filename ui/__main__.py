@@ -77,9 +77,11 @@ def main(settings: Settings | None = None) -> int:
     import uvicorn  # these take seconds; --help and a refusal do not wait for them
 
     from ui.app import create_app
+    from ui.departures import HttpProtocol
 
     config = uvicorn.Config(
         create_app(settings, client, access),
+        http=HttpProtocol,
         log_level="warning",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),

@@ -1,14 +1,16 @@
-"""Who asked goes away, or stops reading: work that nobody waits for ends, and its place is free again."""
+"""Who asked goes away, stops reading or stops making sense: what nobody waits for ends, its place is free."""
 
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import anyio
+import h11
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: The connection's buffer, some 64 KB, has to become free in so many seconds.
 READ_S: Final = 30.0
@@ -65,3 +67,17 @@ class BoundedStream(StreamingResponse):
             await super().stream_response(send_in_time)
         except TimeoutError:
             return  # uvicorn closes a connection whose answer was left unfinished
+
+
+class HttpProtocol(H11Protocol):
+    """Uvicorn's, which refuses what is no HTTP by itself, but lets the application answer it once more."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse it, end the connection, and tell whoever reads the request that there is no more of it."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # an answer has begun
+            self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
@@ -40,16 +41,16 @@ def form(payload: bytes, name: str = "a.png", field: str = "file") -> bytes:
 
 
 def request(
-    body: bytes, path: str = "/api/v1/analyze", headers: dict[str, str] | None = None
+    body: bytes, path: str = "/api/v1/analyze", headers: Mapping[str, str | None] | None = None
 ) -> bytes:
-    """An HTTP/1.1 request that is whole; `headers` replace its own or add to them."""
-    fields = {
+    """An HTTP/1.1 request that is whole; `headers` replace its own, add to them, or take one out (None)."""
+    fields: dict[str, str | None] = {
         "Host": "127.0.0.1",
         "Connection": "close",
         "Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}",
         "Content-Length": str(len(body)),
-    } | (headers or {})
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    } | dict(headers or {})
+    lines = "".join(f"{k}: {v}\r\n" for k, v in fields.items() if v is not None)
     return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 

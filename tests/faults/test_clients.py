@@ -76,3 +76,20 @@ def test_half_a_request_costs_nothing(front_end: FrontEnd) -> None:
     eventually(lambda: gauge(front_end.http, "brain_tumor_ui_upload_bytes") == 0, "nothing is held")
     assert send(front_end.http, picture(DIM), ANALYZE).status_code == 200
     assert "Traceback" not in front_end.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Transfer-Encoding": "chunked"}, {"Transfer-Encoding": "chunked", "Content-Length": None}],
+)
+def test_a_body_that_is_no_http_is_refused_once(
+    front_end: FrontEnd, headers: dict[str, str | None]
+) -> None:
+    url = httpx.URL(front_end.address)
+    with socket.create_connection((url.host, url.port or 80), 60) as connection:
+        connection.sendall(request(b"no length of a chunk\r\n", ANALYZE, headers))
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert said.count(b"HTTP/1.1") == 1
+    assert send(front_end.http, picture(DIM), ANALYZE).status_code == 200
+    assert "Traceback" not in front_end.log.read_text()
