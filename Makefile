@@ -12,6 +12,8 @@ OUTLINES ?=
 TFS ?=
 # Executions of each fuzz target, those of earlier runs of the same code counted.
 RUNS ?= 100000
+# Of mixed load: kills, swaps and bad clients among good ones.
+MINUTES ?= 30
 # SMOKE=1 goes the whole way on the samples; nothing of it is worth using.
 SMOKE ?=
 DATASET ?= $(if $(SMOKE),runs/smoke/prepared,prepared)
@@ -75,10 +77,25 @@ bench: $(BIN)/.installed ## ratios of throughput and cost in one run, four minut
 	$(BIN)/python -m training bench --model-base-path $(MODELS) \
 	  $(if $(wildcard $(DATASET)/manifest.csv),--data $(DATASET))
 
-soak: $(BIN)/.installed ## ten minutes of swaps and rollbacks under load; fails if an answer is lost or wrong
-	$(BIN)/python -m serving soak --model-base-path $(MODELS)
+soak: runs/soak/swaps runs/soak/mixed runs/soak/uploads ## swaps, MINUTES=30 of mixed load, bad uploads; three quarters of an hour, goes on where it was
+	rm -r runs/soak
 
-fuzz: $(BIN)/.installed-dev ## RUNS=100000: fuzz every parser so often, about an hour; goes on where it was until code changes
+runs/soak:
+	mkdir -p $@
+
+runs/soak/swaps: | $(BIN)/.installed-dev runs/soak
+	$(BIN)/python -m serving soak --model-base-path $(MODELS)
+	@touch $@
+
+runs/soak/mixed: | runs/soak/swaps
+	$(BIN)/python -m tests.faults.mixed --minutes $(MINUTES) --state runs/soak/mixed.json
+	@touch $@
+
+runs/soak/uploads: | runs/soak/mixed
+	$(BIN)/python -m tests.faults.mutations --uploads 10000
+	@touch $@
+
+fuzz: $(BIN)/.installed-dev ## RUNS=100000 of each parser, some forty minutes; goes on where it was
 	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
 train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try
