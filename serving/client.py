@@ -158,7 +158,7 @@ class Client(_Base):
         version_label: str | None = None,
         timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        """The model card of a version, by default the newest; each is fetched once.
+        """The model card of a version, by default the newest; the latest few are remembered.
 
         Raises:
             ServingError: see `serving.errors`.

@@ -41,6 +41,8 @@ FIRST_PAUSE_S: Final = 0.1
 NEWEST_FOR_S: Final = 1.0
 #: How often one question is begun anew because its version went away.
 _MAX_SWAPS: Final = 3
+#: Versions come and go for as long as a client lives.
+CARDS_KEPT: Final = 8
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,15 @@ class Dialogues:
         return (yield from self._classify(EXPLAIN, parts, choice))
 
     def card(self, choice: Choice) -> Dialogue[dict[str, Any]]:
-        """The model card of a version, fetched once."""
+        """The model card of a version, remembered with those of the latest few."""
         if isinstance(choice, int) and choice in self._cards:
             return self._cards[choice]
         inputs: Arrays = {"format": np.array([b"json"], object)}
         (outputs,), version = yield from self._ask(CARD, [inputs], choice)
-        return self._cards.setdefault(version, read_card(outputs))
+        card = self._cards[version] = read_card(outputs)
+        for other in list(self._cards)[:-CARDS_KEPT]:
+            self._cards.pop(other, None)
+        return card
 
     def metadata(self, choice: Choice) -> Dialogue[Metadata]:
         """Signatures of a version, whether they fulfil the contract or not."""
@@ -187,7 +192,7 @@ class Dialogues:
     def _pauses(self) -> Iterator[float]:
         for i in range(self._retries):
             # Clients that failed at one moment must not come back at one moment.
-            yield FIRST_PAUSE_S * 2**i * random.uniform(0.5, 1.5)  # noqa: S311
+            yield FIRST_PAUSE_S * 2**i * random.uniform(0.5, 1.5)  # noqa: S311 no secret
 
 
 def _answered(outputs: Outputs, target: Choice) -> int:

@@ -134,7 +134,7 @@ def _web_server(stack: ExitStack, name: str, command: list[str], port: int, path
 def _running(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     with TemporaryFile() as log:
         line = [sys.executable, "-m", *command]
-        process = subprocess.Popen(line, cwd=_ROOT, stdout=log, stderr=log)  # noqa: S603
+        process = subprocess.Popen(line, cwd=_ROOT, stdout=log, stderr=log)  # noqa: S603 our own program
         try:
             yield process, log
         finally:

@@ -7,7 +7,7 @@ import pytest
 
 from serving.client import Client
 from serving.contract import SIGNATURES, Signature, TensorSpec
-from serving.dialogue import MAX_IMAGES
+from serving.dialogue import CARDS_KEPT, MAX_IMAGES
 from serving.errors import ContractError, ModelNotFound
 from tests.conftest import eventually
 from tests.serving.scripted import SCRIPTED, Script, open_client
@@ -243,3 +243,16 @@ def test_a_real_swap_under_load_never_mixes_versions(serve, write_model, tmp_pat
         both_get(2)
         (base / "2").rename(tmp_path / "withdrawn")
         both_get(1)
+
+
+def test_cards_of_the_latest_versions_are_remembered_and_no_more(asked):
+    last = 3 * CARDS_KEPT
+    script = Script(versions=list(range(1, last + 1)))
+
+    def ask(client):
+        for version in [*script.versions, last, last - CARDS_KEPT + 1, 1]:
+            assert client.card(version)["version"] == version
+
+    asked(script, ask)
+    cards = [line for line in script.seen if line.startswith("predict")]
+    assert cards == [f"predict {version}" for version in [*script.versions, 1]]
