@@ -63,7 +63,7 @@ looks: $(BIN)/.installed-dev ## every flow of the page on a phone and in the dar
 	  BROWSER_LOOK=$$look $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser || exit; \
 	done
 
-faults: $(BIN)/.installed-dev ## what must survive, line by line, with faults from outside; under ten minutes
+faults: $(BIN)/.installed-dev ## what must survive, line by line, with faults from outside; five minutes
 	FAULTS_UPLOADS=3000 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults \
 	  $$(grep -o 'tests/[a-z_/]*\.py::[a-z0-9_]*' tests/faults/README.md | sort -u)
 
@@ -95,7 +95,7 @@ runs/soak/uploads: | runs/soak/mixed
 	$(BIN)/python -m tests.faults.mutations --uploads 10000
 	@touch $@
 
-fuzz: $(BIN)/.installed-dev ## RUNS=100000 of each parser, some forty minutes; goes on where it was
+fuzz: $(BIN)/.installed-dev ## RUNS=100000 of each parser, twenty minutes; goes on where it was
 	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
 train: $(BIN)/.installed ## SCANS="FOLDER…": prepare, audit, train, export the next version; SMOKE=1: a try
