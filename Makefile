@@ -56,7 +56,7 @@ demo: $(BIN)/.installed ## model server and page on http://127.0.0.1:7860; Ctrl-
 	wait -n $$server $$page
 
 test: $(BIN)/.installed-dev ## all tests but those of docker-check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore=tests/docker
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore=tests/docker
 
 looks: $(BIN)/.installed-dev ## every flow of the page on a phone and in the dark; ten minutes
 	for look in 1440-dark 390-light 390-dark; do \
