@@ -29,17 +29,23 @@ def eventually(condition: Callable[[], object], what: str, timeout_s: float = ST
         time.sleep(0.05)
 
 
+def end(process: subprocess.Popen) -> None:
+    """SIGTERM for a process, and no mercy if it does not obey."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def ended_afterwards(process: subprocess.Popen) -> Iterator[None]:
-    """SIGTERM for a process at the end of the block, and no mercy if it does not obey."""
+    """End a process at the end of the block."""
     try:
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        end(process)
 
 
 def free_tcp_port() -> int:

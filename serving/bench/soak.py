@@ -32,7 +32,6 @@ from serving.release.follow import wait_until_gone, wait_until_served
 from serving.release.model_config import DEFAULT_NAME, ConfigFile
 from serving.release.publish import publish
 from serving.release.rollback import rollback
-from serving.release.settings import PublishSettings
 from serving.release.store import Store
 from serving.settings import SoakSettings
 from serving.versions import list_versions
@@ -123,7 +122,7 @@ def soak(settings: SoakSettings, console: Console) -> bool:
     with TemporaryDirectory(prefix="soak-") as folder, ExitStack() as stack:
         base = Path(folder) / settings.model
         console.print(f"Publishing {older}, then {newer} again and again; {batching.name}")
-        first = _publish(older, base)
+        first = publish(older, base).version
         server = local_server(
             stack,
             base,
@@ -185,7 +184,7 @@ class _Operator:
         self.readings.append(usage(self._server.pid))
 
     def _swap(self, client: Client, until: float) -> None:
-        version = _publish(self._candidate, self._base)
+        version = publish(self._candidate, self._base).version
         self.published.append(version)
         wait_until_served(client, version, _PATIENCE_S)
         _sleep_until(max(until, time.monotonic() + _LOOK_S))
@@ -210,17 +209,6 @@ def _under_load(askers: Askers, rate: float, limit_s: float) -> Iterator[Future[
             yield pool.submit(paced, askers.connect, _CLIENTS, evenly(rate, limit_s), stop)
         finally:
             stop.set()
-
-
-def _publish(candidate: Path, base: Path) -> int:
-    limits = PublishSettings()
-    done = publish(
-        candidate,
-        base,
-        max_megabytes=limits.max_megabytes,
-        verify_timeout_s=limits.verify_timeout_s,
-    )
-    return done.version
 
 
 def _sleep_until(moment: float) -> None:

@@ -17,6 +17,9 @@ from serving.versions import SAVED_MODEL, PublishError, VersionError
 
 _ROOT: Final = Path(serving.__file__).resolve().parent.parent
 MEGABYTE: Final = 10**6
+#: What a version must fulfil unless told otherwise.
+MAX_MEGABYTES: Final = 25.0
+VERIFY_TIMEOUT_S: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,11 @@ class Published:
 
 
 def publish(
-    candidate: Path, base: Path, *, max_megabytes: float, verify_timeout_s: float
+    candidate: Path,
+    base: Path,
+    *,
+    max_megabytes: float = MAX_MEGABYTES,
+    verify_timeout_s: float = VERIFY_TIMEOUT_S,
 ) -> Published:
     """Make a SavedModel the next version of a model.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from serving.contract import MODEL_NAME
+from serving.release.publish import MAX_MEGABYTES, VERIFY_TIMEOUT_S
 
 _Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 _Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
@@ -48,10 +49,10 @@ class FollowSettings(VersionSettings):
 class PublishSettings(FollowSettings):
     """What a new version must fulfil."""
 
-    max_megabytes: _Positive = 25.0
+    max_megabytes: _Positive = MAX_MEGABYTES
     """Largest size of all files together, in units of 1,000,000 bytes."""
 
-    verify_timeout_s: _Positive = 300.0
+    verify_timeout_s: _Positive = VERIFY_TIMEOUT_S
     """Longest time that loading and asking it may take, in seconds."""
 
 

@@ -25,11 +25,12 @@ from rich.console import Console
 
 from serving.bench.askers import telling_scans
 from serving.client import Client
+from serving.release.publish import publish
 from serving.versions import list_versions
 from tests.conftest import ROOT, free_tcp_port
 from tests.faults.growth import Watched
 from tests.faults.mixed.clients import Clients, Good, as_png
-from tests.faults.mixed.cycles import MODEL, Operator, Server, publish_now, wait_until_up
+from tests.faults.mixed.cycles import MODEL, Operator, Server, wait_until_up
 from tests.ui.front_end import FrontEnd, running_front_end
 
 app = App(help="Mixed load with swaps, kills and bad clients.")
@@ -108,7 +109,7 @@ def main(
     passed.runs += 1
     with TemporaryDirectory(prefix="mixed-") as folder:
         base, alive = Path(folder) / "models" / MODEL, Path(folder) / "alive.json"
-        first = publish_now(older, base)
+        first = publish(older, base).version
         server = Server(base, Path(folder) / "server.log")
         good = Good([as_png(one) for one in images], expected, first, server.was_out)
         try:

@@ -16,9 +16,8 @@ from serving.release.follow import wait_until_gone, wait_until_served
 from serving.release.model_config import DEFAULT_NAME, ConfigFile
 from serving.release.publish import publish
 from serving.release.rollback import rollback
-from serving.release.settings import PublishSettings
 from serving.release.store import Store
-from tests.conftest import ROOT, eventually, free_tcp_port
+from tests.conftest import ROOT, end, eventually, free_tcp_port
 from tests.faults.growth import MB, RESIDENT, Reading, Watched, livelier, swollen
 from tests.faults.mixed.clients import Clients
 from tests.ui.front_end import FrontEnd
@@ -67,12 +66,7 @@ class Server:
     def end(self) -> None:
         """SIGTERM, whatever state it is in."""
         self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
 
 class Operator:
@@ -96,7 +90,7 @@ class Operator:
 
     def cycle(self, clients: Clients, tell: Callable[[str], None]) -> None:
         """Publish a version, kill the server and start it again, stop it for a while, roll back."""
-        version = publish_now(self._candidate, self._base)
+        version = publish(self._candidate, self._base).version
         wait_until_served(self._client, version, PATIENCE_S)
         time.sleep(_PEACE_S)
         self._server.kill()
@@ -126,7 +120,7 @@ class Operator:
 
         The server is another process in each cycle: a difference would lie in what is on the disk.
         """
-        half = (len(self._pages) - 1) // 2
+        half = self._halfway
         (first, last), servers = (self._pages[half], self._pages[-1]), self._servers[half:]
         found = [f"page: {one}" for one in swollen(first, last) + livelier(first, last)]
         if servers[-1].resident > servers[0].resident * (1 + RESIDENT):
@@ -135,26 +129,18 @@ class Operator:
 
     def summary(self) -> dict[str, str]:
         """The readings from which growth is told, by what was read."""
-        half = (len(self._pages) - 1) // 2
+        half = self._halfway
         return {
             "page, halfway and at the end": f"{self._pages[half]}; {self._pages[-1]}",
             "server, halfway and at the end": f"{_used(self._servers[half])}; {_used(self._servers[-1])}",
         }
 
+    @property
+    def _halfway(self) -> int:
+        return (len(self._pages) - 1) // 2
+
     def _page_is_ready(self) -> bool:
         return self._page.http.get("/readyz").status_code == httpx.codes.OK
-
-
-def publish_now(candidate: Path, base: Path) -> int:
-    """Publish a version with the command's own limits; its number."""
-    limits = PublishSettings()
-    done = publish(
-        candidate,
-        base,
-        max_megabytes=limits.max_megabytes,
-        verify_timeout_s=limits.verify_timeout_s,
-    )
-    return done.version
 
 
 def wait_until_up(client: Client, version: int) -> None:
