@@ -1,8 +1,10 @@
-"""Writes scans as DICOM and NIfTI files, as scanners and converters do, for the tests of the readers."""
+"""Writes scans as image, DICOM and NIfTI files, good and odd, for tests of whatever reads them."""
 
 import gzip
 import io
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -40,10 +42,27 @@ def grey(path: Path, size: int | None = None) -> np.ndarray:
         return np.array(image.resize((size, size), Image.Resampling.LANCZOS) if size else image)
 
 
-def png(levels: np.ndarray) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """An image as a file; `options` are Pillow's."""
     file = io.BytesIO()
-    Image.fromarray(levels).save(file, "PNG")
+    image.save(file, kind, **options)
     return file.getvalue()
+
+
+def png(levels: np.ndarray) -> bytes:
+    return encoded(Image.fromarray(levels))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + body
 
 
 def plain(levels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """The one decoding path: what each kind of file becomes, and why others are refused."""
 
-import struct
-import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -17,12 +15,7 @@ from data.imaging import (
     prepare_scan,
     read_scan,
 )
-
-
-def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+from tests.data.medical import encoded, png_header
 
 
 @pytest.fixture
@@ -34,37 +27,37 @@ def grey() -> np.ndarray:
 
 @pytest.fixture
 def plain(grey: np.ndarray) -> np.ndarray:
-    return prepare_scan(encode(Image.fromarray(grey)))
+    return prepare_scan(encoded(Image.fromarray(grey)))
 
 
 def test_16_bit_equals_its_8_bit_twin(grey: np.ndarray, plain: np.ndarray) -> None:
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
     assert deep.mode.startswith("I")
-    np.testing.assert_array_equal(prepare_scan(encode(deep)), plain)
+    np.testing.assert_array_equal(prepare_scan(encoded(deep)), plain)
 
 
 def test_palette_equals_its_plain_twin(grey: np.ndarray, plain: np.ndarray) -> None:
     palette = Image.fromarray(grey).convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
     assert palette.mode == "P"
-    np.testing.assert_array_equal(prepare_scan(encode(palette)), plain)
+    np.testing.assert_array_equal(prepare_scan(encoded(palette)), plain)
 
 
 def test_opaque_alpha_changes_nothing_and_clear_becomes_black(
     grey: np.ndarray, plain: np.ndarray
 ) -> None:
     rgba = Image.fromarray(grey).convert("RGBA")
-    np.testing.assert_array_equal(prepare_scan(encode(rgba)), plain)
+    np.testing.assert_array_equal(prepare_scan(encoded(rgba)), plain)
     alpha = np.full(grey.shape, 255, np.uint8)
     alpha[:, :100] = 0
     rgba.putalpha(Image.fromarray(alpha))
-    prepared = prepare_scan(encode(rgba))
+    prepared = prepare_scan(encoded(rgba))
     assert prepared[28:196, :100].max() == 0
     np.testing.assert_array_equal(prepared[:, 130:], plain[:, 130:])
 
 
 def test_cmyk_equals_its_rgb_twin(grey: np.ndarray) -> None:
     cmyk = Image.fromarray(grey).convert("RGB").convert("CMYK")
-    payload = encode(cmyk, "JPEG", quality=100)
+    payload = encoded(cmyk, "JPEG", quality=100)
     with Image.open(BytesIO(payload)) as image:
         twin = letterbox(image.convert("RGB"))
     np.testing.assert_array_equal(prepare_scan(payload), twin)
@@ -85,11 +78,11 @@ def test_exif_rotation_equals_its_upright_twin(
     exif = Image.Exif()
     exif[0x0112] = orientation
     turned = Image.fromarray(grey).transpose(undo)
-    np.testing.assert_array_equal(prepare_scan(encode(turned, exif=exif)), plain)
+    np.testing.assert_array_equal(prepare_scan(encoded(turned, exif=exif)), plain)
 
 
 def test_webp_is_read(grey: np.ndarray, plain: np.ndarray) -> None:
-    payload = encode(Image.fromarray(grey).convert("RGB"), "WEBP", lossless=True)
+    payload = encoded(Image.fromarray(grey).convert("RGB"), "WEBP", lossless=True)
     np.testing.assert_array_equal(prepare_scan(payload), plain)
 
 
@@ -108,32 +101,20 @@ def test_letterbox_centres_on_black_and_keeps_the_aspect(shape: tuple[int, int])
     assert upright[:, 168:].max() == 0
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds next to nothing."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + crc
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    body = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + head + body
-
-
 def frames(grey: np.ndarray) -> bytes:
     first = Image.fromarray(grey)
-    return encode(first, save_all=True, append_images=[Image.fromarray(grey[::-1])])
+    return encoded(first, save_all=True, append_images=[Image.fromarray(grey[::-1])])
 
 
 REFUSED = {
     "empty": lambda grey: b"",
     "unsupported_format": lambda grey: b"a diary, not an image",
-    "corrupt": lambda grey: encode(Image.fromarray(grey))[:-200],
+    "corrupt": lambda grey: encoded(Image.fromarray(grey))[:-200],
     "too_many_pixels": lambda grey: png_header(8000, 8000),
-    "too_small": lambda grey: encode(Image.new("L", (1, 1))),
+    "too_small": lambda grey: encoded(Image.new("L", (1, 1))),
     "multiple_frames": frames,
-    "blank": lambda grey: encode(Image.new("L", (64, 64), 90)),
-    "too_large": lambda grey: encode(Image.fromarray(grey)) + bytes(MAX_FILE_BYTES),
+    "blank": lambda grey: encoded(Image.new("L", (64, 64), 90)),
+    "too_large": lambda grey: encoded(Image.fromarray(grey)) + bytes(MAX_FILE_BYTES),
 }
 
 
@@ -148,7 +129,7 @@ def test_refused_with_a_code_and_a_sentence(grey: np.ndarray, code: str) -> None
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP"])
 def test_other_formats_are_refused(grey: np.ndarray, kind: str) -> None:
     with pytest.raises(ScanError, match="not a PNG, JPEG or WebP") as caught:
-        prepare_scan(encode(Image.fromarray(grey), kind))
+        prepare_scan(encoded(Image.fromarray(grey), kind))
     assert caught.value.code == "unsupported_format"
 
 
@@ -162,7 +143,7 @@ def test_a_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
 def test_truncated_jpeg_and_webp_are_corrupt(grey: np.ndarray) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
     for kind in ("JPEG", "WEBP"):
-        payload = encode(Image.fromarray(noise).convert("RGB"), kind)
+        payload = encoded(Image.fromarray(noise).convert("RGB"), kind)
         with pytest.raises(ScanError) as caught:
             prepare_scan(payload[: len(payload) // 2])
         assert caught.value.code == "corrupt"

@@ -1,13 +1,12 @@
 """Valid files and forms of every kind that the HTTP API reads, to be damaged."""
 
 import gzip
-import io
 from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
-from tests.data.medical import EIGHT_BITS, dicom, nifti, packed, rle, series
+from tests.data.medical import EIGHT_BITS, dicom, encoded, nifti, packed, rle, series
 from tests.ui.pictures import picture
 
 BOUNDARY = b"cut-here"
@@ -22,8 +21,8 @@ def scans() -> dict[str, bytes]:
         "png": picture(90),
         "jpeg": picture(90, "JPEG"),
         "webp": picture(90, "WEBP"),
-        "16-bit.png": _encoded(Image.fromarray(levels.astype(np.uint16) * 257)),
-        "palette.png": _encoded(Image.fromarray(levels).convert("P")),
+        "16-bit.png": encoded(Image.fromarray(levels.astype(np.uint16) * 257)),
+        "palette.png": encoded(Image.fromarray(levels).convert("P")),
         "dcm": dicom(levels, **EIGHT_BITS),
         "rle.dcm": dicom(levels, syntax="1.2.840.10008.1.2.5", frames=[rle(levels)]),
         "nii": nifti(volume),
@@ -52,9 +51,3 @@ def request(
     } | dict(headers or {})
     lines = "".join(f"{k}: {v}\r\n" for k, v in fields.items() if v is not None)
     return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
-
-
-def _encoded(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()

@@ -15,8 +15,7 @@ from pydicom.uid import RLELossless
 
 from data.imaging import MAX_FILE_BYTES
 from tests.conftest import RunningServer
-from tests.data.medical import EIGHT_BITS, dicom, gzip_bomb, nifti, packed, rle
-from tests.data.test_imaging import png_header
+from tests.data.medical import EIGHT_BITS, dicom, encoded, gzip_bomb, nifti, packed, png_header, rle
 from tests.ui.conftest import NO_RATE, RunFrontEnd
 from tests.ui.front_end import FrontEnd
 from tests.ui.pictures import error_of, send
@@ -84,12 +83,6 @@ def peak(page: FrontEnd) -> int:
 def left_nothing(page: FrontEnd, temporary: Path) -> None:
     assert [one for one in temporary.rglob("*") if one.is_file()] == []
     assert page.log.read_text() == ""
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def probability(answer: httpx.Response) -> float:

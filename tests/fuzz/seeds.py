@@ -4,7 +4,6 @@ import gzip
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from data.manifest import COLUMNS
 from serving.contract import SIGNATURES
 from serving.tensors import write_tensor
 from serving.wire import messages_pb2 as wire
-from tests.data.medical import dicom, nifti, packed, rle, series
+from tests.data.medical import dicom, encoded, nifti, packed, rle, series
 from tests.serving.scripted import (
     good_json,
     good_outputs,
@@ -45,26 +44,20 @@ def _levels(dtype: type = np.uint8) -> np.ndarray:
     return np.asarray(_scan()).astype(dtype)
 
 
-def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
 def _image() -> Iterator[bytes]:
     scan = _scan()
     exif = Image.Exif()
     exif[0x0112] = 6
     for mode in ("L", "RGB", "RGBA", "LA", "P", "1", "I;16"):
-        yield _encoded(
+        yield encoded(
             scan.convert("I").convert(mode) if mode == "I;16" else scan.convert(mode), "PNG"
         )
-    yield _encoded(scan, "JPEG", exif=exif)
-    yield _encoded(scan, "JPEG", progressive=True)
-    yield _encoded(scan.convert("CMYK"), "JPEG")
-    yield _encoded(scan.convert("RGB"), "WEBP")
-    yield _encoded(scan.convert("RGBA"), "WEBP", lossless=True)
-    yield _encoded(scan, "PNG", save_all=True, append_images=[scan.rotate(90)])
+    yield encoded(scan, "JPEG", exif=exif)
+    yield encoded(scan, "JPEG", progressive=True)
+    yield encoded(scan.convert("CMYK"), "JPEG")
+    yield encoded(scan.convert("RGB"), "WEBP")
+    yield encoded(scan.convert("RGBA"), "WEBP", lossless=True)
+    yield encoded(scan, "PNG", save_all=True, append_images=[scan.rotate(90)])
 
 
 def _dicom() -> Iterator[bytes]:
@@ -89,7 +82,7 @@ def _nifti() -> Iterator[bytes]:
 
 
 def _archive() -> Iterator[bytes]:
-    scan = _encoded(_scan(), "PNG")
+    scan = encoded(_scan(), "PNG")
     slices = series([_levels(), _levels()[::-1].copy()])
     yield packed({"a.png": scan, "b/c.png": scan})
     yield packed({f"{i}.dcm": one for i, one in enumerate(slices)})
